@@ -1,0 +1,186 @@
+"""The registry of error codes: the only place that joins a code to its status, kind and words.
+
+A code is a promise to programs and never changes its meaning; the words are for people and may.
+The HTTP envelope, the OpenAPI document and the command line all read this table. `kind` groups
+codes by what the caller can do about them; the status follows from the kind but for the few codes
+that name their own.
+"""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+
+class Kind(enum.StrEnum):
+    """Whose fault it is, and hence the HTTP status."""
+
+    BAD_REQUEST = "bad_request"
+    UNAUTHENTICATED = "unauthenticated"
+    FORBIDDEN = "forbidden"
+    NOT_FOUND = "not_found"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    CONFLICT = "conflict"
+    GONE = "gone"
+    TOO_LARGE = "too_large"
+    UNPROCESSABLE = "unprocessable"
+    INTERNAL = "internal"
+    BAD_GATEWAY = "bad_gateway"
+    UNAVAILABLE = "unavailable"
+
+
+STATUS_OF_KIND: dict[Kind, int] = {
+    Kind.BAD_REQUEST: 400,
+    Kind.UNAUTHENTICATED: 401,
+    Kind.FORBIDDEN: 403,
+    Kind.NOT_FOUND: 404,
+    Kind.METHOD_NOT_ALLOWED: 405,
+    Kind.CONFLICT: 409,
+    Kind.GONE: 410,
+    Kind.TOO_LARGE: 413,
+    Kind.UNPROCESSABLE: 422,
+    Kind.INTERNAL: 500,
+    Kind.BAD_GATEWAY: 502,
+    Kind.UNAVAILABLE: 503,
+}
+
+
+class ErrorCode(enum.StrEnum):
+    """Every code that a program may match."""
+
+    # what was sent
+    INVALID_JSON = "INVALID_JSON"
+    INVALID_BODY = "INVALID_BODY"
+    INVALID_QUERY = "INVALID_QUERY"
+    INVALID_GIT_URL = "INVALID_GIT_URL"
+    INVALID_BRANCH = "INVALID_BRANCH"
+    INVALID_AGENT_NAME = "INVALID_AGENT_NAME"
+    DEPENDENCY_CYCLE = "DEPENDENCY_CYCLE"
+    UNKNOWN_HARNESS = "UNKNOWN_HARNESS"
+    AGENT_COMMAND_NOT_FOUND = "AGENT_COMMAND_NOT_FOUND"
+    PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE"
+    # who sent it
+    UNAUTHENTICATED = "UNAUTHENTICATED"
+    SESSION_ENDED = "SESSION_ENDED"
+    FORBIDDEN_SCOPE = "FORBIDDEN_SCOPE"
+    FORBIDDEN_ORIGIN = "FORBIDDEN_ORIGIN"
+    FORBIDDEN_TOWN = "FORBIDDEN_TOWN"
+    FORBIDDEN_RIG = "FORBIDDEN_RIG"
+    FORBIDDEN_AGENT = "FORBIDDEN_AGENT"
+    LOCAL_ONLY = "LOCAL_ONLY"
+    # what it named
+    ROUTE_NOT_FOUND = "ROUTE_NOT_FOUND"
+    METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
+    USER_NOT_FOUND = "USER_NOT_FOUND"
+    KEY_NOT_FOUND = "KEY_NOT_FOUND"
+    TOWN_NOT_FOUND = "TOWN_NOT_FOUND"
+    RIG_NOT_FOUND = "RIG_NOT_FOUND"
+    BEAD_NOT_FOUND = "BEAD_NOT_FOUND"
+    AGENT_NOT_FOUND = "AGENT_NOT_FOUND"
+    SESSION_NOT_FOUND = "SESSION_NOT_FOUND"
+    CONVOY_NOT_FOUND = "CONVOY_NOT_FOUND"
+    REVIEW_NOT_FOUND = "REVIEW_NOT_FOUND"
+    ESCALATION_NOT_FOUND = "ESCALATION_NOT_FOUND"
+    # what stands in the way
+    RIG_ALREADY_REGISTERED = "RIG_ALREADY_REGISTERED"
+    RIG_BUSY = "RIG_BUSY"
+    RIG_PAUSED = "RIG_PAUSED"
+    TOWN_BUSY = "TOWN_BUSY"
+    TOWN_PAUSED = "TOWN_PAUSED"
+    AGENT_NAME_TAKEN = "AGENT_NAME_TAKEN"
+    AGENT_BUSY = "AGENT_BUSY"
+    AGENT_NOT_HOOKED = "AGENT_NOT_HOOKED"
+    BEAD_ALREADY_HOOKED = "BEAD_ALREADY_HOOKED"
+    BEAD_NOT_HOOKABLE = "BEAD_NOT_HOOKABLE"
+    BEAD_NOT_FAILED = "BEAD_NOT_FAILED"
+    BEAD_BUSY = "BEAD_BUSY"
+    ILLEGAL_TRANSITION = "ILLEGAL_TRANSITION"
+    CONVOY_NOT_STAGED = "CONVOY_NOT_STAGED"
+    CONVOY_ENDED = "CONVOY_ENDED"
+    NOT_A_REVIEW = "NOT_A_REVIEW"
+    IDEMPOTENCY_MISMATCH = "IDEMPOTENCY_MISMATCH"
+    # what is wrong with us, or with what we rest on
+    INTERNAL_ERROR = "INTERNAL_ERROR"
+    OBJECT_RESET = "OBJECT_RESET"
+    GIT_UNREACHABLE = "GIT_UNREACHABLE"
+    GIT_NOT_FOUND = "GIT_NOT_FOUND"
+    CONTAINER_ERROR = "CONTAINER_ERROR"
+    TOWN_DRAINING = "TOWN_DRAINING"
+    OVERLOADED = "OVERLOADED"
+    STARTING_UP = "STARTING_UP"
+
+
+class ErrorSpec(msgspec.Struct, frozen=True):
+    """One row of the registry."""
+
+    kind: Kind
+    message: str  # said when the raiser has nothing better
+    status_override: int | None = None
+
+    @property
+    def status(self) -> int:
+        return self.status_override or STATUS_OF_KIND[self.kind]
+
+
+_C, _K, _S = ErrorCode, Kind, ErrorSpec
+
+REGISTRY: dict[ErrorCode, ErrorSpec] = {
+    _C.INVALID_JSON: _S(_K.BAD_REQUEST, "The body is not valid JSON"),
+    _C.INVALID_BODY: _S(_K.BAD_REQUEST, "The body does not have the required shape"),
+    _C.INVALID_QUERY: _S(_K.BAD_REQUEST, "A query parameter is not valid"),
+    _C.INVALID_GIT_URL: _S(_K.BAD_REQUEST, "Not a git address that this server may use"),
+    _C.INVALID_BRANCH: _S(_K.BAD_REQUEST, "Not a valid branch name"),
+    _C.INVALID_AGENT_NAME: _S(_K.BAD_REQUEST, "Not a valid agent name"),
+    _C.DEPENDENCY_CYCLE: _S(_K.BAD_REQUEST, "The dependencies form a cycle"),
+    _C.UNKNOWN_HARNESS: _S(_K.BAD_REQUEST, "No harness of that name is configured"),
+    _C.AGENT_COMMAND_NOT_FOUND: _S(_K.BAD_REQUEST, "The agent command does not exist"),
+    _C.PAYLOAD_TOO_LARGE: _S(_K.TOO_LARGE, "The body is too large"),
+    _C.UNAUTHENTICATED: _S(_K.UNAUTHENTICATED, "Authentication required"),
+    _C.SESSION_ENDED: _S(_K.UNAUTHENTICATED, "The session of this token has ended"),
+    _C.FORBIDDEN_SCOPE: _S(_K.FORBIDDEN, "The key's scope does not allow this"),
+    _C.FORBIDDEN_ORIGIN: _S(_K.FORBIDDEN, "Cross-origin requests are not allowed"),
+    _C.FORBIDDEN_TOWN: _S(_K.FORBIDDEN, "Token townId does not match route"),
+    _C.FORBIDDEN_RIG: _S(_K.FORBIDDEN, "Token rigId does not match route"),
+    _C.FORBIDDEN_AGENT: _S(_K.FORBIDDEN, "Token agentId does not match route"),
+    _C.LOCAL_ONLY: _S(_K.FORBIDDEN, "Allowed only from this machine"),
+    _C.ROUTE_NOT_FOUND: _S(_K.NOT_FOUND, "Not found"),
+    _C.METHOD_NOT_ALLOWED: _S(_K.METHOD_NOT_ALLOWED, "Method not allowed"),
+    _C.USER_NOT_FOUND: _S(_K.NOT_FOUND, "User not found"),
+    _C.KEY_NOT_FOUND: _S(_K.NOT_FOUND, "Key not found"),
+    _C.TOWN_NOT_FOUND: _S(_K.NOT_FOUND, "Town not found"),
+    _C.RIG_NOT_FOUND: _S(_K.NOT_FOUND, "Rig not found"),
+    _C.BEAD_NOT_FOUND: _S(_K.NOT_FOUND, "Bead not found"),
+    _C.AGENT_NOT_FOUND: _S(_K.NOT_FOUND, "Agent not found"),
+    _C.SESSION_NOT_FOUND: _S(_K.NOT_FOUND, "Session not found"),
+    _C.CONVOY_NOT_FOUND: _S(_K.NOT_FOUND, "Convoy not found"),
+    _C.REVIEW_NOT_FOUND: _S(_K.NOT_FOUND, "Review not found"),
+    _C.ESCALATION_NOT_FOUND: _S(_K.NOT_FOUND, "Escalation not found"),
+    _C.RIG_ALREADY_REGISTERED: _S(_K.CONFLICT, "The town has a rig of that name"),
+    _C.RIG_BUSY: _S(_K.CONFLICT, "The rig has live work"),
+    _C.RIG_PAUSED: _S(_K.CONFLICT, "The rig is paused"),
+    _C.TOWN_BUSY: _S(_K.CONFLICT, "The town has live work"),
+    _C.TOWN_PAUSED: _S(_K.CONFLICT, "The town is paused"),
+    _C.AGENT_NAME_TAKEN: _S(_K.CONFLICT, "The name or identity belongs to another agent"),
+    _C.AGENT_BUSY: _S(_K.CONFLICT, "The agent has a live session"),
+    _C.AGENT_NOT_HOOKED: _S(_K.CONFLICT, "The agent is hooked to nothing that this call fits"),
+    _C.BEAD_ALREADY_HOOKED: _S(_K.CONFLICT, "Another session works on the bead"),
+    _C.BEAD_NOT_HOOKABLE: _S(_K.CONFLICT, "Beads of this kind cannot be hooked"),
+    _C.BEAD_NOT_FAILED: _S(_K.CONFLICT, "Only a failed bead can be retried"),
+    _C.BEAD_BUSY: _S(_K.CONFLICT, "The bead has a live session"),
+    _C.ILLEGAL_TRANSITION: _S(_K.CONFLICT, "The bead's status does not allow this change"),
+    _C.CONVOY_NOT_STAGED: _S(_K.CONFLICT, "The convoy is not staged"),
+    _C.CONVOY_ENDED: _S(_K.CONFLICT, "The convoy has ended"),
+    _C.NOT_A_REVIEW: _S(_K.CONFLICT, "The agent's session is not a review"),
+    _C.IDEMPOTENCY_MISMATCH: _S(_K.CONFLICT, "The idempotency key came with another body"),
+    _C.INTERNAL_ERROR: _S(_K.INTERNAL, "Internal error"),
+    _C.OBJECT_RESET: _S(_K.UNAVAILABLE, "The object was reset; try again"),
+    _C.GIT_UNREACHABLE: _S(_K.BAD_GATEWAY, "The git repository cannot be reached"),
+    _C.GIT_NOT_FOUND: _S(_K.UNAVAILABLE, "The git program is not installed"),
+    _C.CONTAINER_ERROR: _S(_K.BAD_GATEWAY, "The container did not do as told"),
+    _C.TOWN_DRAINING: _S(_K.UNAVAILABLE, "The town's container is draining"),
+    _C.OVERLOADED: _S(_K.UNAVAILABLE, "Too much at once; try again", 429),
+    _C.STARTING_UP: _S(_K.UNAVAILABLE, "The server is starting"),
+}
+
+assert set(REGISTRY) == set(ErrorCode), "every code has its row"

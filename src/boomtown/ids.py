@@ -1,0 +1,47 @@
+"""The names of things: one type per kind of id, and how an id is made.
+
+Ids are UUIDv7 text (RFC 9562, section 5.7) without a prefix: they sort by the millisecond in
+which they were made. The short form, for people and for branch names, is the last eight hex
+digits, because the first ones are the clock and equal for neighbours.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from typing import NewType
+
+from boomtown.entropy import Entropy
+
+TownId = NewType("TownId", str)
+RigId = NewType("RigId", str)
+BeadId = NewType("BeadId", str)
+AgentId = NewType("AgentId", str)
+SessionId = NewType("SessionId", str)
+InstanceId = NewType("InstanceId", str)
+EffectId = NewType("EffectId", str)
+RequestId = NewType("RequestId", str)
+
+_CANONICAL = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_TIMESTAMP_MAX = (1 << 48) - 1
+
+
+def new_id(now_ms: int, entropy: Entropy, *, label: str = "id") -> str:
+    """Make a UUIDv7 from the instant and 74 random bits."""
+    tail = int.from_bytes(entropy.random_bytes(10, label=label), "big")
+    value = (now_ms & _TIMESTAMP_MAX) << 80
+    value |= 0x7 << 76
+    value |= ((tail >> 64) & 0xFFF) << 64
+    value |= 0b10 << 62
+    value |= tail & ((1 << 62) - 1)
+    return str(uuid.UUID(int=value))
+
+
+def is_id(text: str) -> bool:
+    """Whether `text` is an id in the one spelling that we write: lower case, with hyphens."""
+    return _CANONICAL.fullmatch(text) is not None
+
+
+def short_id(text: str) -> str:
+    """The last eight hex digits, for people."""
+    return text[-8:]

@@ -1,0 +1,100 @@
+"""Every bound of the system: its unit in its name, its reason beside it, relations asserted.
+
+One frozen struct per concern, each with defaults that serve one developer's machine; `compose`
+hands each part its own. A limit that a user may set in boomtown.toml stands here too.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class RuntimeLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds of the durable-object runtime."""
+
+    critical_section_ms_max: int = 30_000  # durable-actors 2.2
+    output_lock_ms_max: int = 30_000  # durable-actors 3.3
+    critical_section_depth_max: int = 64  # durable-actors 2.2: 64 works, 65 is an error
+    alarm_handler_ms_max: int = 900_000  # durable-actors 5.3: 15 minutes
+    idle_ms: int = 10_000  # durable-actors 2.3: hibernate after this long without a request
+    drain_steps_max: int = 10_000  # gates.md 2: microtasks of one turn before others may run
+    drain_ms_max: int = 50  # gates.md 2: the same bound in time
+    evictions_per_sweep_max: int = 200  # gates.md 3: closing files is the cost
+    open_databases_max: int = 1_000  # 127 KB and 2 descriptors each
+    key_bytes_max: int = 2_048  # our own: keeps pages of 1 KiB useful
+    value_bytes_max: int = 4 * 1024 * 1024  # durable-actors 4.4: string and blob limit
+    wal_bytes_checkpoint: int = 4 * 1024 * 1024  # a checkpoint is due past this size
+
+    def __post_init__(self) -> None:
+        assert self.idle_ms < self.alarm_handler_ms_max
+        assert self.evictions_per_sweep_max <= self.open_databases_max
+
+
+class TownLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds and clocks of a town (town.md 0.1)."""
+
+    alarm_active_ms: int = 5_000  # decisions 35
+    alarm_idle_ms: int = 300_000  # decisions 35
+    alarm_inbox_ms: int = 50  # decisions 35: an inbox insert brings the alarm to now + this
+    heartbeat_ms: int = 30_000  # town.md 7.3
+    lease_ms: int = 90_000  # three missed heartbeats
+    start_timeout_ms: int = 60_000  # the start call itself
+    start_deadline_ms: int = 180_000  # from the call to the first sign of life (row 32)
+    probe_timeout_ms: int = 10_000
+    stop_timeout_ms: int = 15_000
+    stop_grace_ms: int = 5_000  # SIGTERM to SIGKILL for an agent
+    silence_after_stop_ms: int = 180_000  # decisions 33: lease over, stop sent, then this
+    done_grace_ms: int = 60_000  # decisions 34: a late done after "completed"
+    dispatch_attempts_max: int = 5
+    dispatch_backoff_ms: tuple[int, ...] = (30_000, 60_000, 120_000, 300_000, 600_000)
+    container_restarts_per_hour_max: int = 10  # decisions 28
+    landing_attempts_max: int = 5
+    landing_backoff_base_ms: int = 30_000  # min(2^n x this, max)
+    landing_backoff_max_ms: int = 1_800_000
+    review_attempts_max: int = 5  # row 30
+    polecats_per_rig_max: int = 20
+    inbox_attempts_max: int = 8  # then the dead letters
+    inbox_events_per_tick_max: int = 1_000
+    actions_per_tick_max: int = 500
+    effects_in_flight_max: int = 32
+    effect_backoff_ms: int = 2_000
+    effect_backoff_max_ms: int = 60_000
+    convoy_tasks_max: int = 50
+    bulk_delete_max: int = 5_000
+    prime_open_beads_max: int = 20
+    list_limit_max: int = 1_000
+    list_limit_default: int = 100
+    processed_inbox_kept_ms: int = 7 * 86_400_000
+    idempotency_kept_ms: int = 86_400_000  # decisions 53
+
+    def __post_init__(self) -> None:
+        assert self.heartbeat_ms * 3 <= self.lease_ms
+        assert self.start_timeout_ms < self.start_deadline_ms
+        assert self.alarm_inbox_ms < self.alarm_active_ms < self.alarm_idle_ms
+        assert self.stop_grace_ms < self.stop_timeout_ms
+
+
+class ContainerLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds of containers and their agents."""
+
+    boot_ms_max: int = 20_000  # from spawning a control server to its first answer
+    kill_wait_ms_max: int = 5_000  # from SIGKILL to the last process gone
+    drain_ms_max: int = 10_000  # decisions 52: a server's SIGTERM leaves containers this long
+    agent_run_ms_max: int = 3_600_000
+    agent_output_bytes_max: int = 1_048_576  # the newest of it is kept
+    git_command_ms_max: int = 600_000
+    gate_ms_max: int = 600_000  # decisions 49
+    merge_tries_max: int = 3  # decisions 49: not fast-forward, fetch and merge once more
+    socket_path_bytes_max: int = 107  # sun_path, less its terminator
+
+    def __post_init__(self) -> None:
+        assert self.kill_wait_ms_max <= self.drain_ms_max
+
+
+class HttpLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds of the front."""
+
+    body_bytes_max: int = 1_048_576  # http.md 1
+    shutdown_ms_max: int = 15_000  # decisions 52
+    session_token_ms: int = 8 * 3_600_000  # http.md 4
+    token_refresh_expired_ms_max: int = 86_400_000  # decisions 47
