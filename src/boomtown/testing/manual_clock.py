@@ -39,10 +39,10 @@ class ManualClock:
     async def sleep_until_ms(self, at_ms: int) -> None:
         if at_ms <= self._now_ms:
             return
-        woken = asyncio.get_running_loop().create_future()
-        timer = self.call_at_ms(at_ms, lambda: woken.done() or woken.set_result(None))
+        woken = asyncio.Event()
+        timer = self.call_at_ms(at_ms, woken.set)
         try:
-            await woken
+            await woken.wait()
         finally:
             timer.cancel()
 
