@@ -1,0 +1,75 @@
+"""What a town needs of the world, as protocols; `compose` brings what satisfies them.
+
+Every call here is made by an effect worker, outside any transaction, after the rows that ask for
+it are durable (service bindings wait for the output gate). Each takes its own timeout and answers
+`Unknown` rather than raise: a town learns nothing from an exception.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from boomtown.container_sim.model import (
+    ProbeOutcome,
+    ProofOutcome,
+    Repository,
+    StartOutcome,
+    StartSession,
+    StopOutcome,
+)
+from boomtown.ids import AgentId, RigId, SessionId, TownId
+
+
+class Containers(Protocol):
+    """The containers of all towns. Real processes, or a simulation: one conformance suite."""
+
+    async def start_session(self, request: StartSession, *, timeout_ms: int) -> StartOutcome:
+        """Boot the town's container when it has none, then have it start the session.
+        Idempotent by session_id. Answers when the session is registered, not when it runs:
+        its first heartbeat says that."""
+        ...
+
+    async def probe_session(
+        self, town_id: TownId, session_id: SessionId, *, timeout_ms: int
+    ) -> ProbeOutcome:
+        """Ask for a session's state; never boots a container."""
+        ...
+
+    async def stop_session(
+        self, town_id: TownId, session_id: SessionId, *, grace_ms: int, timeout_ms: int
+    ) -> StopOutcome:
+        """End a session: SIGTERM, after `grace_ms` SIGKILL, to its whole process group.
+        Idempotent; a session that is over answers `Stopped` with its report."""
+        ...
+
+    async def prove_merge(
+        self,
+        town_id: TownId,
+        repository: Repository,
+        *,
+        branch: str,
+        target_branch: str,
+        timeout_ms: int,
+    ) -> ProofOutcome:
+        """Fetch, then say whether `branch` is merged into `target_branch`."""
+        ...
+
+    async def stop_container(self, town_id: TownId, *, timeout_ms: int) -> None:
+        """Drain and end the town's container, if any; no error when there is none."""
+        ...
+
+
+class SessionTokens(Protocol):
+    """Mints the credential of a session. Called when a start is sent, so that no row and no log
+    ever holds one."""
+
+    def mint_session_token(
+        self,
+        *,
+        town_id: TownId,
+        rig_id: RigId,
+        agent_id: AgentId,
+        session_id: SessionId,
+        user_id: str,
+        now_ms: int,
+    ) -> str: ...
