@@ -1,0 +1,64 @@
+"""What one transaction of a town is made of: the database, the instant, and a source of ids.
+
+Every function that writes takes a `TownTransaction` first. There is no await between its first
+write and its commit: the runtime commits the turn (design 4.2). `nested` gives a savepoint, for
+one inbox event or one action among many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+
+from boomtown.entropy import Entropy
+from boomtown.ids import new_id
+from boomtown.limits import TownLimits
+
+T = TypeVar("T")
+
+
+class SqlCursor(Protocol):
+    """The rows of one statement, in their order."""
+
+    def raw(self) -> Iterator[tuple[Any, ...]]:
+        """Each row as a tuple of its columns."""
+        ...
+
+
+class Sql(Protocol):
+    """`ctx.storage.sql`, as far as a town needs it."""
+
+    def exec(self, query: str, *bindings: Any) -> SqlCursor:
+        """Run a statement to its first row; positional `?` only."""
+        ...
+
+
+class TownTransaction(msgspec.Struct, frozen=True, kw_only=True):
+    sql: Sql
+    nested: Callable[[Callable[[], Any]], Any]  # storage.transaction_sync
+    now_ms: int
+    entropy: Entropy
+    limits: TownLimits
+
+    def rows(self, query: str, *bindings: Any) -> list[tuple[Any, ...]]:
+        """All rows of a query."""
+        return list(self.sql.exec(query, *bindings).raw())
+
+    def find_row(self, query: str, *bindings: Any) -> tuple[Any, ...] | None:
+        """The first row, or None."""
+        return next(self.sql.exec(query, *bindings).raw(), None)
+
+    def run(self, query: str, *bindings: Any) -> None:
+        """A statement whose rows, if any, do not matter; runs to its end."""
+        for _ in self.sql.exec(query, *bindings).raw():
+            pass
+
+    def new_id(self) -> str:
+        return new_id(self.now_ms, self.entropy, label="town.id")
+
+    def in_savepoint(self, work: Callable[[], T]) -> T:
+        """Run `work` so that what it raises undoes what it wrote."""
+        result: T = self.nested(work)
+        return result
