@@ -1,0 +1,52 @@
+# Every target makes the virtual environment first when it is missing. `make demo` and `make test`
+# are the two commands of the README.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: venv demo run test check lint types wheel-check constraints clean
+
+# Make .venv with the pinned versions of constraints.txt and the project itself, editable.
+venv: .venv/.ready
+.venv/.ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("boomtown needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --group dev --editable '.[fast]'
+	@touch $@
+
+# Watch a convoy of three beads land: server, agents and a git repository, all made for it.
+demo: venv
+	@$(BIN)/boomtown demo
+
+# The development server, on port 8787.
+run: venv
+	@$(BIN)/boomtown dev
+
+# The whole test suite.
+test: venv
+	$(BIN)/python -m pytest -n 2
+
+# What CI runs beside the tests: format, lint, both type checkers, the built wheel.
+check: lint types wheel-check
+
+# ruff, as formatter and as linter.
+lint: venv
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+# mypy strict and pyright strict.
+types: venv
+	$(BIN)/mypy
+	$(BIN)/pyright
+
+# Build sdist and wheel, install the wheel alone into an empty environment, use it from outside.
+wheel-check: venv
+	$(BIN)/python tests/support/wheel_check.py
+
+# Pin what is installed now.
+constraints: venv
+	$(BIN)/python -m pip list --format=freeze --exclude boomtown --exclude pip > constraints.txt
+
+# Forget the environment and every cache.
+clean:
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache src/*.egg-info
