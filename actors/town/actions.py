@@ -33,14 +33,15 @@ class FailBead(msgspec.Struct, frozen=True, kw_only=True, tag="fail_bead"):
 
 
 class EscalateHeld(msgspec.Struct, frozen=True, kw_only=True, tag="escalate_held"):
-    """plan_issues: a dependent waits for a failed blocker; one live escalation per pair."""
+    """plan_issues, plan_reviews: a dependent waits for a failed blocker; one escalation per pair
+    for ever, by the key "held:{bead}:{blocker}" (row 94)."""
 
     bead_id: BeadId
     blocker_id: BeadId
 
 
 class ReleaseBead(msgspec.Struct, frozen=True, kw_only=True, tag="release_bead"):
-    """plan_issues: an in_progress bead without a live session goes back to open (repair; its
+    """plan_issues, plan_reviews: an in_progress bead without a live session goes back to open (repair; its
     counter must stay 0: ending a session moves its bead in the same transaction)."""
 
     bead_id: BeadId
@@ -101,14 +102,17 @@ class SendStart(msgspec.Struct, frozen=True, kw_only=True, tag="send_start"):
 
 
 class SendProbe(msgspec.Struct, frozen=True, kw_only=True, tag="send_probe"):
-    """plan_sessions: the lease or the start deadline is over: ask."""
+    """plan_sessions: the lease or the start deadline is over, or nobody knows how the start went:
+    ask. Sets probed_at_ms."""
 
     session_id: SessionId
     expected_state: SessionState
 
 
 class SendStop(msgspec.Struct, frozen=True, kw_only=True, tag="send_stop"):
-    """plan_sessions: the session is ending, or its bead is final: have the body ended."""
+    """plan_sessions: have the body ended; sets stop_sent_at_ms. A session that lost its bead
+    (reason "unwanted") becomes ending; one that is only silent ("lease") keeps its state, and
+    what it says still counts until it is proven over."""
 
     session_id: SessionId
     expected_state: SessionState

@@ -296,6 +296,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     done_grace_until_ms: int | None  # completed without a verdict: a late done counts until then
     stop_sent_at_ms: int | None
     probe_misses: int  # answers "not found" in a row, of one instance, without a heartbeat since
+    probed_at_ms: int | None = None  # the last SendProbe; spaces probes, and comes before a stop
     ended_at_ms: int | None
     end_reason: str | None
     restored_from: SessionId | None

@@ -161,6 +161,7 @@ CREATE TABLE sessions (
     done_grace_until_ms INTEGER,
     stop_sent_at_ms     INTEGER,
     probe_misses        INTEGER NOT NULL DEFAULT 0,
+    probed_at_ms        INTEGER,                   -- the last probe that was asked for
     ended_at_ms         INTEGER,
     end_reason          TEXT,
     restored_from       TEXT,

@@ -26,8 +26,9 @@ from boomtown.ids import AgentId, BeadId, RigId, SessionId
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """`beads` holds every live bead of type issue, merge_request or convoy, and every final one
-    that a live one depends on, tracks, or is about."""
+    """`beads` holds every live bead of type issue, merge_request or convoy, and of the final ones:
+    what a live one depends on, tracks, or is about; the issues of a live convoy; the reviews of a
+    live source or convoy. `reviews_of` names the final reviews too."""
 
     town: Town
     rigs: Mapping[RigId, Rig]
@@ -35,6 +36,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     reviews: Mapping[BeadId, Review]
     convoys: Mapping[BeadId, Convoy]  # of live convoy beads
     live_escalations: Mapping[str, Escalation]  # by key
+    closed_escalation_keys: frozenset[str] = frozenset()  # "held:…": answered, not raised again
     blockers: Mapping[BeadId, tuple[BeadId, ...]]  # bead -> what it waits for
     tracked: Mapping[BeadId, tuple[BeadId, ...]]  # convoy -> its issues
     convoy_of: Mapping[BeadId, BeadId]  # issue -> its convoy
