@@ -62,6 +62,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self, choices: Choices) -> None:
         self.choices = choices
         self._now_s = 0.0
+        self.passes_per_instant_max = PASSES_PER_INSTANT_MAX
         self._passes = 0
         self._instant_passes = 0
         selector = _InstantSelector(self)
@@ -89,7 +90,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             self._instant_passes = 0
             return
         self._instant_passes += 1
-        if self._instant_passes > PASSES_PER_INSTANT_MAX:
+        if self._instant_passes > self.passes_per_instant_max:
             self._instant_passes = 0  # so that cancelled tasks may clean up
             raise Livelock(f"time stands still at {self._now_s} s; {describe_tasks(self)}")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from boomtown.sim.faults import FaultKind
-from boomtown.sim.trace import LINES_KEPT_MAX, Trace
+from boomtown.sim.run_trace import LINES_KEPT_MAX, Trace
 
 
 def trace_of(*events: str) -> Trace:
