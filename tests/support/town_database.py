@@ -1,0 +1,69 @@
+"""A town's tables in memory, without the runtime: a TownTransaction over plain apsw.
+
+`nested` is a savepoint, as the runtime's transaction_sync gives one; time stands until a test
+moves it with `at`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from importlib import resources
+from typing import Any
+
+import apsw
+import msgspec
+
+from boomtown.actors.town.transaction import TownTransaction
+from boomtown.entropy import SeededEntropy
+from boomtown.limits import TownLimits
+
+START_MS = 1_800_000_000_000
+
+
+class ApswCursor:
+    """The rows of a statement that apsw runs to its first row."""
+
+    def __init__(self, rows: Iterator[tuple[Any, ...]]) -> None:
+        self._rows = rows
+
+    def raw(self) -> Iterator[tuple[Any, ...]]:
+        return self._rows
+
+
+class ApswSql:
+    """What `ctx.storage.sql` is to a town."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+
+    def exec(self, query: str, *bindings: Any) -> ApswCursor:
+        return ApswCursor(iter(self._connection.execute(query, bindings)))
+
+
+def open_town_transaction(*, limits: TownLimits | None = None) -> TownTransaction:
+    """An empty town database with the schema, foreign keys on."""
+    connection = apsw.Connection(":memory:")
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute(resources.files("boomtown.actors.town").joinpath("schema.sql").read_text())
+
+    def nested(work: Callable[[], Any]) -> Any:
+        with connection:
+            return work()
+
+    return TownTransaction(
+        sql=ApswSql(connection),
+        nested=nested,
+        now_ms=START_MS,
+        entropy=SeededEntropy(7),
+        limits=limits or TownLimits(),
+    )
+
+
+def at(tx: TownTransaction, now_ms: int) -> TownTransaction:
+    """The same database at another instant."""
+    return msgspec.structs.replace(tx, now_ms=now_ms)
+
+
+def later(tx: TownTransaction, ms: int) -> TownTransaction:
+    """The same database `ms` later."""
+    return at(tx, tx.now_ms + ms)
