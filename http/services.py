@@ -1,0 +1,79 @@
+"""What the front is given: the host of the objects, its settings, keys, clock and bounds.
+
+`compose` builds one FrontServices and hands it to `make_app`; nothing here is a default. The
+protocols say how little of the runtime the front uses, so that a test's host is a small class.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Protocol
+
+import msgspec
+from aiohttp import web
+
+from boomtown.actors.town.commands import CommandRequest
+from boomtown.actors.town.questions import QuestionRequest
+from boomtown.actors.town.views import Answer
+from boomtown.clock import Clock
+from boomtown.entropy import Entropy, Secrets
+from boomtown.http.tokens import Tokens
+from boomtown.limits import HttpLimits
+
+TOWN_CLASS = "Town"
+OWNER_CLASS = "Owner"
+LOCAL_OWNER = "local"  # exists from the first start (decisions 41)
+PRIVATE_CLASSES = (TOWN_CLASS, OWNER_CLASS)  # never served under /actors
+
+
+class TownStub(Protocol):
+    """A town, from outside."""
+
+    async def execute(self, request: CommandRequest, /) -> Answer: ...
+
+    async def query(self, request: QuestionRequest, /) -> Answer: ...
+
+
+class ObjectNamespace(Protocol):
+    """All objects of one class. A stub is untyped: its methods are the class's own."""
+
+    def get_by_name(self, name: str, /) -> Any: ...
+
+
+class ObjectHost(Protocol):
+    """boomtown.actors.Host, as far as the front needs it."""
+
+    def namespace(self, class_name: str, /) -> ObjectNamespace: ...
+
+
+class FrontSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a server was told that its front must know."""
+
+    version: str
+    no_auth: bool  # whoever brings no credential is the operator; loopback only
+    allow_local_git: bool  # file:// and absolute paths as git addresses
+    public_classes: tuple[str, ...]  # served under /actors; Town and Owner never are
+    allowed_origins: tuple[str, ...]  # "https://example.org": may call from a browser
+
+    def __post_init__(self) -> None:
+        assert not set(self.public_classes) & set(PRIVATE_CLASSES)
+
+
+class FrontServices(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that a request may need."""
+
+    host: ObjectHost
+    settings: FrontSettings
+    tokens: Tokens
+    clock: Clock
+    secrets: Secrets
+    entropy: Entropy
+    shutdown: asyncio.Event  # set by POST /shutdown; compose waits for it and ends the server
+    limits: HttpLimits
+
+    def town(self, town_id: str) -> TownStub:
+        stub: TownStub = self.host.namespace(TOWN_CLASS).get_by_name(town_id)
+        return stub
+
+
+SERVICES = web.AppKey("services", FrontServices)
