@@ -41,8 +41,8 @@ class EscalateHeld(msgspec.Struct, frozen=True, kw_only=True, tag="escalate_held
 
 
 class ReleaseBead(msgspec.Struct, frozen=True, kw_only=True, tag="release_bead"):
-    """plan_issues, plan_reviews: an in_progress bead without a live session goes back to open (repair; its
-    counter must stay 0: ending a session moves its bead in the same transaction)."""
+    """plan_issues, plan_reviews: an in_progress bead without a live session goes back to open
+    (repair; its counter must stay 0: ending a session moves its bead in the same transaction)."""
 
     bead_id: BeadId
 

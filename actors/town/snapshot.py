@@ -28,7 +28,8 @@ from boomtown.ids import AgentId, BeadId, RigId, SessionId
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """`beads` holds every live bead of type issue, merge_request or convoy, and of the final ones:
     what a live one depends on, tracks, or is about; the issues of a live convoy; the reviews of a
-    live source or convoy. `reviews_of` names the final reviews too."""
+    live source or convoy. And the bead of every session that is not ended, whatever its type.
+    `reviews_of` names the final reviews too."""
 
     town: Town
     rigs: Mapping[RigId, Rig]
