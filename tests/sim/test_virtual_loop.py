@@ -9,8 +9,8 @@ import pytest
 from boomtown.clock import Clock
 from boomtown.sim.choices import Choices
 from boomtown.sim.escapes import Escape
-from boomtown.sim.shrink import shrink
 from boomtown.sim.run_trace import Trace
+from boomtown.sim.shrink import shrink
 from boomtown.sim.virtual_loop import (
     FENCED_METHODS,
     START_MS,
