@@ -33,6 +33,7 @@ RANKS = {
     "boomtown.client": 5,
     "boomtown.http": 6,
     "boomtown.settings": 7,
+    "boomtown.data_directory": 7,
     "boomtown.compose": 7,
     "boomtown.cli": 7,
     "boomtown.demo": 7,

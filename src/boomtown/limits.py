@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 
-class RuntimeLimits(msgspec.Struct, frozen=True, kw_only=True):
+class RuntimeLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Bounds of the durable-object runtime."""
 
     critical_section_ms_max: int = 30_000  # durable-actors 2.2
@@ -21,16 +21,30 @@ class RuntimeLimits(msgspec.Struct, frozen=True, kw_only=True):
     drain_ms_max: int = 50  # gates.md 2: the same bound in time
     evictions_per_sweep_max: int = 200  # gates.md 3: closing files is the cost
     open_databases_max: int = 1_000  # 127 KB and 2 descriptors each
-    key_bytes_max: int = 2_048  # our own: keeps pages of 1 KiB useful
-    value_bytes_max: int = 4 * 1024 * 1024  # durable-actors 4.4: string and blob limit
+    value_bytes_max: int = 4 * 1024 * 1024  # durable-actors 4.4: of a string, a blob, a key, a row
+    value_depth_max: int = 200  # containers in containers; deeper is a cycle, or might as well be
     wal_bytes_checkpoint: int = 4 * 1024 * 1024  # a checkpoint is due past this size
+    sql_text_bytes_max: int = 100_000  # durable-actors 4.4, as are the seven below
+    sql_columns_max: int = 100
+    sql_bindings_max: int = 100
+    sql_like_pattern_bytes_max: int = 50
+    sql_expression_depth_max: int = 100
+    sql_compound_terms_max: int = 5
+    sql_program_steps_max: int = 25_000
+    sql_trigger_depth_max: int = 10
+    sql_function_arguments_max: int = 127
+    alarm_deliveries_max: int = 64  # at once, per host: a restart may find thousands overdue
+    alarm_retries_max: int = 6  # durable-actors 5.4: the seventh failure gives up
+    alarm_retry_base_ms: int = 2_000  # doubles with each counted failure
+    alarm_retry_jitter_percent: int = 25
+    alarm_uncounted_retry_ms_max: int = 1_024_000  # the doubling of uncounted failures ends here
 
     def __post_init__(self) -> None:
         assert self.idle_ms < self.alarm_handler_ms_max
         assert self.evictions_per_sweep_max <= self.open_databases_max
 
 
-class TownLimits(msgspec.Struct, frozen=True, kw_only=True):
+class TownLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Bounds and clocks of a town (town.md 0.1)."""
 
     alarm_active_ms: int = 5_000  # decisions 35
@@ -74,7 +88,7 @@ class TownLimits(msgspec.Struct, frozen=True, kw_only=True):
         assert self.stop_grace_ms < self.stop_timeout_ms
 
 
-class ContainerLimits(msgspec.Struct, frozen=True, kw_only=True):
+class ContainerLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Bounds of containers and their agents."""
 
     boot_ms_max: int = 20_000  # from spawning a control server to its first answer
@@ -91,7 +105,7 @@ class ContainerLimits(msgspec.Struct, frozen=True, kw_only=True):
         assert self.kill_wait_ms_max <= self.drain_ms_max
 
 
-class HttpLimits(msgspec.Struct, frozen=True, kw_only=True):
+class HttpLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Bounds of the front."""
 
     body_bytes_max: int = 1_048_576  # http.md 1
