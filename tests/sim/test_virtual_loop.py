@@ -23,7 +23,7 @@ from boomtown.sim.virtual_loop import (
 )
 
 DAY_MS = 86_400_000
-PINNED_DIGEST = "42baa01f0ed7cb86cbf774c500d64df14cd9ba42e1034c2ace120d73a6633fb0"
+PINNED_DIGEST = "958e0265ba0aca010195fa9b46c7620ce3bd6bab5c4e89825c5b8e0250739889"
 
 
 async def finishing_order(workers: int) -> list[int]:
@@ -80,6 +80,22 @@ def test_a_timer_for_the_past_runs_in_the_next_pass_and_a_cancelled_one_never() 
         return ran
 
     assert run_virtually(main, Choices(seed=1, plan={})) == ["past"]
+
+
+def test_timers_of_one_instant_fire_in_the_order_in_which_they_were_set() -> None:
+    async def main(loop: VirtualLoop) -> list[int]:
+        clock = VirtualClock(loop)
+        fired: list[int] = []
+        timers = [
+            clock.call_at_ms(clock.now_ms() + 5, lambda number=number: fired.append(number))
+            for number in range(200)
+        ]
+        for timer in timers[::2]:
+            timer.cancel()
+        await asyncio.sleep(1)
+        return fired
+
+    assert run_virtually(main, Choices(seed=1)) == list(range(1, 200, 2))
 
 
 def test_the_order_of_tasks_depends_on_the_seed_alone() -> None:

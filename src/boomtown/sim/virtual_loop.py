@@ -13,7 +13,8 @@ and `Hang` names each task and the line where it waits. Tasks that go round with
 end in `Livelock`.
 
 `VirtualClock` satisfies boomtown.clock.Clock on this loop. Its milliseconds are whole: a timer for
-an instant fires when `now_ms` is exactly that instant, or later if the wall clock was set back.
+an instant fires when `now_ms` is exactly that instant; timers of one instant fire in the order in
+which they were set.
 
 What it rests on, all true in CPython 3.11, 3.12 and 3.13: `BaseEventLoop._run_once` takes handles
 by `_ready.popleft()`, timers from `_scheduled`, and waits in `_selector.select(timeout)`. Nothing
@@ -26,7 +27,9 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextlib
+import contextvars
 import gc
+import heapq
 import selectors
 from collections.abc import Callable, Coroutine, Generator, Mapping
 from typing import Any, NoReturn, TypeVar
@@ -63,6 +66,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.choices = choices
         self._now_s = 0.0
         self.passes_per_instant_max = PASSES_PER_INSTANT_MAX
+        self._timers = 0
         self._passes = 0
         self._instant_passes = 0
         selector = _InstantSelector(self)
@@ -74,6 +78,18 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return self._now_s
+
+    def call_at(  # type: ignore[override]
+        self,
+        when: float,
+        callback: Callable[..., object],
+        *args: Any,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.TimerHandle:
+        self._timers += 1
+        timer = _OrderedTimer(when, callback, args, self, context, place=self._timers)
+        heapq.heappush(self._scheduled, timer)
+        return timer
 
     @property
     def passes(self) -> int:
@@ -209,6 +225,29 @@ class _ChosenOrder(collections.deque[asyncio.Handle]):
                 del self[steps[picked - 1]]
                 return handle
         return super().popleft()
+
+
+class _OrderedTimer(asyncio.TimerHandle):
+    """A timer that is due after those of the same instant that were set before it; asyncio leaves
+    their order to its heap."""
+
+    def __init__(
+        self,
+        when: float,
+        callback: Callable[..., object],
+        args: tuple[Any, ...],
+        loop: VirtualLoop,
+        context: contextvars.Context | None,
+        *,
+        place: int,
+    ) -> None:
+        super().__init__(when, callback, args, loop, context)
+        self._place = place
+        self._scheduled = True  # in the loop's heap; the loop counts those that are cancelled
+
+    def __lt__(self, other: object) -> bool:
+        assert isinstance(other, _OrderedTimer)
+        return (self.when(), self._place) < (other.when(), other._place)
 
 
 def _is_task_step(handle: asyncio.Handle) -> bool:
