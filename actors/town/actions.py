@@ -110,13 +110,14 @@ class SendProbe(msgspec.Struct, frozen=True, kw_only=True, tag="send_probe"):
 
 
 class SendStop(msgspec.Struct, frozen=True, kw_only=True, tag="send_stop"):
-    """plan_sessions: have the body ended; sets stop_sent_at_ms. A session that lost its bead
-    (reason "unwanted") becomes ending; one that is only silent ("lease") keeps its state, and
-    what it says still counts until it is proven over."""
+    """plan_sessions: have the body ended; sets stop_sent_at_ms. With `takes_bead` the session
+    becomes ending and loses its bead; without, it is only silent (reason "lease"): it keeps its
+    state and its bead, and what it says still counts until it is proven over."""
 
     session_id: SessionId
     expected_state: SessionState
     reason: str
+    takes_bead: bool
 
 
 class EndSession(msgspec.Struct, frozen=True, kw_only=True, tag="end_session"):

@@ -207,7 +207,12 @@ def _is_wanted(session: Session, snapshot: Snapshot) -> bool:
 
 
 def _stop(session: Session, reason: str) -> SendStop:
-    return SendStop(session_id=session.session_id, expected_state=session.state, reason=reason)
+    return SendStop(
+        session_id=session.session_id,
+        expected_state=session.state,
+        reason=reason,
+        takes_bead=reason != REASON_LEASE,
+    )
 
 
 def _end(session: Session, reason: str, *, counts_attempt: bool) -> EndSession:

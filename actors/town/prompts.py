@@ -151,4 +151,4 @@ def _call(action: str, body: dict[str, object]) -> str:
 def _post(url: str, body: dict[str, object]) -> str:
     # The body is a shell word of its own, so that a branch name stays text.
     text = msgspec.json.encode(body).decode()
-    return f'    curl -fsS -X POST "{url}" \\\n      {_HEADERS} \\\n      -d {shlex.quote(text)}'
+    return f'curl -fsS -X POST "{url}" \\\n  {_HEADERS} \\\n  -d {shlex.quote(text)}'
