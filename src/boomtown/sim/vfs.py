@@ -219,6 +219,18 @@ class DiskFlush:
         self._disk.sync_dir(str(folder))
 
 
+def folder_maker(disk: Disk) -> Callable[[Path], None]:
+    """For `DatabaseOptions.make_folders`: makes a folder and what is missing above it. The names
+    are volatile until somebody syncs their parents."""
+
+    def make_folders(folder: Path) -> None:
+        missing = [path for path in (folder, *folder.parents) if not disk.exists(str(path))]
+        for path in reversed(missing):
+            disk.mkdir(str(path))
+
+    return make_folders
+
+
 @contextlib.contextmanager
 def virtual_sqlite(
     disk: Disk, *, now_ms: Callable[[], int], choices: Choices

@@ -32,7 +32,7 @@ import gc
 import heapq
 import selectors
 from collections.abc import Callable, Coroutine, Generator, Mapping
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar, cast
 
 from boomtown.sim.choices import Choices
 from boomtown.sim.escapes import Escape
@@ -206,8 +206,8 @@ class _InstantSelector(selectors.BaseSelector):
 
 
 class _ChosenOrder(collections.deque[asyncio.Handle]):
-    """The queue of ready handles. A task step may overtake what is ahead of it; a plain callback
-    never overtakes anything by itself."""
+    """The queue of ready handles. A task step may overtake what is ahead of it; plain callbacks
+    keep their order among themselves, and so do the steps of one owner."""
 
     def __init__(self, choices: Choices) -> None:
         super().__init__()
@@ -215,16 +215,34 @@ class _ChosenOrder(collections.deque[asyncio.Handle]):
 
     def popleft(self) -> asyncio.Handle:
         if len(self) > 1:
-            steps = [
-                place
-                for place in range(1, min(len(self), ORDER_WINDOW))
-                if _is_task_step(self[place])
-            ]
-            if steps and (picked := self._choices.pick(len(steps) + 1, label="order")):
-                handle = self[steps[picked - 1]]
-                del self[steps[picked - 1]]
+            places = self._places_that_may_overtake()
+            if places and (picked := self._choices.pick(len(places) + 1, label="order")):
+                handle = self[places[picked - 1]]
+                del self[places[picked - 1]]
                 return handle
         return super().popleft()
+
+    def _places_that_may_overtake(self) -> list[int]:
+        ahead = [_step_owner(self[0])]
+        places: list[int] = []
+        for place in range(1, min(len(self), ORDER_WINDOW)):
+            owner = _step_owner(self[place])
+            if owner is not None and not any(owner is other for other in ahead):
+                places.append(place)
+            ahead.append(owner)
+        return places
+
+
+def _step_owner(handle: asyncio.Handle) -> object | None:
+    """Whose step a handle is: a task, or the durable object at whose gate one of its tasks asks
+    (`enter(task, ...)` of the runtime's gates). None for a plain callback."""
+    callback = handle._callback  # type: ignore[attr-defined] # pyright: ignore
+    arguments: Any = handle._args  # type: ignore[attr-defined] # pyright: ignore
+    owner: Any = getattr(callback, "__self__", None)
+    if isinstance(owner, asyncio.Task):
+        return cast(object, owner)
+    is_gate = getattr(callback, "__name__", "") == "enter"
+    return owner if is_gate and arguments and isinstance(arguments[0], asyncio.Task) else None
 
 
 class _OrderedTimer(asyncio.TimerHandle):
@@ -248,11 +266,6 @@ class _OrderedTimer(asyncio.TimerHandle):
     def __lt__(self, other: object) -> bool:
         assert isinstance(other, _OrderedTimer)
         return (self.when(), self._place) < (other.when(), other._place)
-
-
-def _is_task_step(handle: asyncio.Handle) -> bool:
-    callback = handle._callback  # type: ignore[attr-defined] # pyright: ignore
-    return isinstance(getattr(callback, "__self__", None), asyncio.Task)
 
 
 class VirtualClock:
