@@ -15,6 +15,8 @@ is proven (decisions 33).
 
 from __future__ import annotations
 
+from typing import assert_never
+
 from boomtown.actors.town.branches import branches_of
 from boomtown.actors.town.lifecycles import is_session_change
 from boomtown.actors.town.model import (
@@ -109,6 +111,7 @@ def claim_session(
         done_grace_until_ms=None,
         stop_sent_at_ms=None,
         probe_misses=0,
+        probed_at_ms=None,
         ended_at_ms=None,
         end_reason=None,
         restored_from=None,
@@ -136,7 +139,9 @@ def send_start(tx: TownTransaction, session: Session) -> None:
     _move(tx, session, SessionState.STARTING)
     update_session(tx, session.session_id, phase=SessionPhase.BODIED, start_sent_at_ms=tx.now_ms)
     _engage_bead(tx, session)
-    want_effect(tx, kind=EffectKind.START, key=start_key(session), session_id=session.session_id)
+    want_effect(
+        tx, kind=EffectKind.START, key=start_key(session.session_id), session_id=session.session_id
+    )
 
 
 def note_life(
@@ -185,20 +190,23 @@ def accept_verdict(
     _begin_ending(tx, get_session(tx, session.session_id), reason=reason or verdict.value)
 
 
-def request_stop(tx: TownTransaction, session: Session, *, reason: str) -> None:
-    """Take a session's right away: its bead is released without an attempt, its body is to be
-    ended. A session that never had a body of ours is over at once. Idempotent."""
+def request_stop(
+    tx: TownTransaction, session: Session, *, reason: str, counts_attempt: bool = False
+) -> None:
+    """Take a session's right away: its bead is released, its body is to be ended. A session that
+    never had a body of ours is over at once. Idempotent."""
     if session.state == SessionState.ENDED:
         return
     if session.state == SessionState.ENDING:
-        _want_stop(tx, session)
+        send_stop(tx, session)
         return
-    release_bead(tx, session, counts_attempt=False, is_proven=True)
+    release_bead(tx, session, counts_attempt=counts_attempt, is_proven=True)
     _begin_ending(tx, session, reason=reason)
 
 
-def begin_grace(tx: TownTransaction, session: Session) -> None:
-    """The body completed well and said no verdict: hold the bead for a late one."""
+def begin_grace(tx: TownTransaction, session: Session, *, is_proven: bool) -> None:
+    """The body completed well and said no verdict: hold the bead for a late one. A body whose
+    end is not proven is to be ended meanwhile."""
     _move(tx, session, SessionState.ENDING)
     update_session(
         tx,
@@ -206,6 +214,49 @@ def begin_grace(tx: TownTransaction, session: Session) -> None:
         done_grace_until_ms=tx.now_ms + tx.limits.done_grace_ms,
         end_reason="completed",
     )
+    if not is_proven:
+        send_stop(tx, session)
+
+
+def settle_death(
+    tx: TownTransaction,
+    session: Session,
+    *,
+    reason: str,
+    is_failure: bool,
+    counts_attempt: bool,
+) -> None:
+    """The body is proven over (decisions 33): draw the conclusion that its state allows.
+
+    A session that was still at work ends, or begins its grace when the body ended well. One that
+    is ending ends now, unless a late verdict or the proof of its merge is still awaited: then the
+    end of that wait ends it."""
+    match session.state:
+        case SessionState.ENDED:
+            return
+        case SessionState.ENDING:
+            if is_proof_awaited(tx, session):
+                return
+            if session.verdict is None and session.done_grace_until_ms is not None:
+                # Proven, so no stop is owed any more; plan_sessions ends it when the grace is over.
+                update_session(tx, session.session_id, stop_sent_at_ms=None)
+                return
+            end_session(tx, session, reason=reason, counts_attempt=False, is_proven=True)
+        case SessionState.CLAIMED | SessionState.STARTING | SessionState.RUNNING:
+            if is_failure or session.harness == EXTERNAL_HARNESS:
+                end_session(
+                    tx, session, reason=reason, counts_attempt=counts_attempt, is_proven=True
+                )
+            else:
+                begin_grace(tx, session, is_proven=True)
+        case _:
+            assert_never(session.state)
+
+
+def is_proof_awaited(tx: TownTransaction, session: Session) -> bool:
+    """Whether the merge that the session claims is still being proven."""
+    effect = find_effect_by_key(tx, proof_key(session.session_id))
+    return effect is not None and effect.state != EffectState.ANSWERED
 
 
 def end_session(
@@ -233,6 +284,18 @@ def end_session(
         lease_until_ms=None,
     )
     _note_end(tx, session, reason=kept or reason)
+
+
+def send_stop(tx: TownTransaction, session: Session) -> None:
+    """Have the body ended; the state stays. The silence that proves a loss counts from here."""
+    if session.stop_sent_at_ms is None:
+        update_session(tx, session.session_id, stop_sent_at_ms=tx.now_ms)
+    want_effect(
+        tx,
+        kind=EffectKind.STOP,
+        key=stop_key(session.session_id),
+        session_id=session.session_id,
+    )
 
 
 def release_bead(
@@ -304,16 +367,16 @@ def want_effect(
         update_effect(tx, known.effect_id, state=EffectState.PENDING, due_at_ms=due)
 
 
-def start_key(session: Session) -> str:
-    return f"start:{session.session_id}"
+def start_key(session_id: SessionId) -> str:
+    return f"start:{session_id}"
 
 
 def stop_key(session_id: SessionId) -> str:
     return f"stop:{session_id}"
 
 
-def proof_key(session: Session) -> str:
-    return f"prove:{session.session_id}"
+def proof_key(session_id: SessionId) -> str:
+    return f"prove:{session_id}"
 
 
 def _begin_ending(tx: TownTransaction, session: Session, *, reason: str) -> None:
@@ -331,18 +394,7 @@ def _begin_ending(tx: TownTransaction, session: Session, *, reason: str) -> None
         return
     _move(tx, session, SessionState.ENDING)
     update_session(tx, session.session_id, end_reason=reason, done_grace_until_ms=None)
-    _want_stop(tx, session)
-
-
-def _want_stop(tx: TownTransaction, session: Session) -> None:
-    if session.stop_sent_at_ms is None:
-        update_session(tx, session.session_id, stop_sent_at_ms=tx.now_ms)
-    want_effect(
-        tx,
-        kind=EffectKind.STOP,
-        key=stop_key(session.session_id),
-        session_id=session.session_id,
-    )
+    send_stop(tx, session)
 
 
 def _move(tx: TownTransaction, session: Session, after: SessionState) -> None:

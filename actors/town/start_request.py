@@ -1,0 +1,124 @@
+"""Assembles the order to start a session from the rows, at the moment when it is sent.
+
+The session's token is minted here and goes nowhere but into the order: no row and no log ever
+holds one. Everything else is a function of the rows, so a start that is sent again after a crash
+says the same.
+"""
+
+from __future__ import annotations
+
+from boomtown.actors.town.model import Bead, BeadKind, Session, TownConfig, effective
+from boomtown.actors.town.ports import SessionTokens
+from boomtown.actors.town.prompts import (
+    landing_prompt,
+    review_prompt,
+    rework_prompt,
+    work_prompt,
+)
+from boomtown.actors.town.store_agents import get_agent
+from boomtown.actors.town.store_beads import find_bead, get_bead
+from boomtown.actors.town.store_town import get_rig, get_town
+from boomtown.actors.town.transaction import TownTransaction
+from boomtown.container_sim.model import Repository, SessionKind, StartSession
+
+_COUNT_REVIEW_SESSIONS = (
+    "SELECT count(*) FROM sessions WHERE subject = ? AND kind = 'review' AND verdict IS NOT NULL"
+)
+
+
+def start_request(
+    tx: TownTransaction, session: Session, *, tokens: SessionTokens, run_ms_max: int
+) -> StartSession:
+    """The order. Raises errors.NotFound where a row that it needs is gone."""
+    town = get_town(tx)
+    rig = get_rig(tx, session.rig_id)
+    agent = get_agent(tx, session.agent_id)
+    bead = get_bead(tx, session.bead_id)
+    config = effective(town.config, rig.config)
+    task = task_of(tx, bead)
+    feedback = (bead.body or "") if bead.kind == BeadKind.REWORK else ""
+    review_number = _review_number(tx, session)
+    return StartSession(
+        session_id=session.session_id,
+        generation=session.generation,
+        town_id=town.town_id,
+        agent_id=agent.agent_id,
+        agent_name=agent.name,
+        role=agent.role,
+        kind=session.kind,
+        bead_id=bead.bead_id,
+        title=task.title,
+        body=task.body or "",
+        feedback=feedback,
+        prompt=_prompt(session, task, feedback, config, review_number),
+        harness=session.harness,
+        repository=Repository(
+            rig_id=rig.rig_id, git_url=rig.git_url, default_branch=rig.default_branch
+        ),
+        branch=session.branch,
+        target_branch=session.target_branch,
+        merge_only=session.merge_only,
+        review_number=review_number,
+        gates=config.refinery.gates,
+        heartbeat_ms=tx.limits.heartbeat_ms,
+        run_ms_max=run_ms_max,
+        stop_grace_ms=tx.limits.stop_grace_ms,
+        session_token=tokens.mint_session_token(
+            town_id=town.town_id,
+            rig_id=rig.rig_id,
+            agent_id=agent.agent_id,
+            session_id=session.session_id,
+            user_id=town.owner_user_id,
+            now_ms=tx.now_ms,
+        ),
+        env=config.env_vars,
+    )
+
+
+def task_of(tx: TownTransaction, bead: Bead) -> Bead:
+    """The work that a bead is about in the end: of a rework its review's source, of a review its
+    source; a bead about nothing that is left is about itself."""
+    current = bead
+    while current.kind != BeadKind.WORK and current.subject is not None:
+        about = find_bead(tx, current.subject)
+        if about is None:
+            break
+        current = about
+    return current
+
+
+def _review_number(tx: TownTransaction, session: Session) -> int:
+    """1 for the first review of a source; one more for each that was judged before."""
+    if session.kind == SessionKind.WORK:
+        return 0
+    row = tx.find_row(_COUNT_REVIEW_SESSIONS, session.subject)
+    assert row is not None
+    return int(row[0]) + 1
+
+
+def _prompt(
+    session: Session, task: Bead, feedback: str, config: TownConfig, review_number: int
+) -> str:
+    title, body, gates = task.title, task.body or "", config.refinery.gates
+    branch, target = session.branch, session.target_branch
+    if session.kind == SessionKind.LANDING:
+        return landing_prompt(title=title, branch=branch, target_branch=target, gates=gates)
+    if session.kind == SessionKind.REVIEW:
+        return review_prompt(
+            title=title,
+            body=body,
+            branch=branch,
+            target_branch=target,
+            gates=gates,
+            review_number=review_number,
+        )
+    if feedback:
+        return rework_prompt(
+            title=title,
+            body=body,
+            feedback=feedback,
+            branch=branch,
+            target_branch=target,
+            gates=gates,
+        )
+    return work_prompt(title=title, body=body, branch=branch, target_branch=target, gates=gates)
