@@ -121,11 +121,11 @@ def _one_name(snapshot: Snapshot) -> Iterator[Violation]:
 
 def _in_review_has_review(snapshot: Snapshot) -> Iterator[Violation]:
     for bead in snapshot.beads.values():
-        if bead.kind == BeadKind.WORK and bead.status == BeadStatus.IN_REVIEW:
-            if not live_reviews(snapshot, bead.bead_id):
-                yield _violation(
-                    IN_REVIEW_HAS_LIVE_REVIEW, bead.bead_id, "in_review, and no review is live"
-                )
+        is_in_review = bead.kind == BeadKind.WORK and bead.status == BeadStatus.IN_REVIEW
+        if is_in_review and not live_reviews(snapshot, bead.bead_id):
+            yield _violation(
+                IN_REVIEW_HAS_LIVE_REVIEW, bead.bead_id, "in_review, and no review is live"
+            )
 
 
 def _review_has_source(snapshot: Snapshot) -> Iterator[Violation]:

@@ -82,7 +82,7 @@ def next_landing_at_ms(convoy: Convoy, *, limits: TownLimits) -> int:
     if convoy.last_landing_at_ms is None:
         return 0
     attempts = min(convoy.landing_attempts, limits.landing_attempts_max)
-    wait_ms = min(2**attempts * limits.landing_backoff_base_ms, limits.landing_backoff_max_ms)
+    wait_ms = min(limits.landing_backoff_base_ms << attempts, limits.landing_backoff_max_ms)
     return convoy.last_landing_at_ms + wait_ms
 
 
