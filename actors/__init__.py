@@ -1,1 +1,43 @@
 """Durable objects for Python: the runtime's public names."""
+
+from boomtown.actors.runtime.durable_object import AlarmInfo as AlarmInfo
+from boomtown.actors.runtime.durable_object import DurableObject as DurableObject
+from boomtown.actors.runtime.durable_object import DurableObjectState as DurableObjectState
+from boomtown.actors.runtime.environment import Env as Env
+from boomtown.actors.runtime.exchange import Headers as Headers
+from boomtown.actors.runtime.exchange import Request as Request
+from boomtown.actors.runtime.exchange import Response as Response
+from boomtown.actors.runtime.host import Host as Host
+from boomtown.actors.runtime.host import HostStatistics as HostStatistics
+from boomtown.actors.runtime.namespace import DurableObjectStub as DurableObjectStub
+from boomtown.actors.runtime.namespace import Namespace as Namespace
+from boomtown.actors.runtime.object_ids import DurableObjectId as DurableObjectId
+from boomtown.actors.runtime.ports import Durability as Durability
+from boomtown.actors.runtime.runtime_errors import DataCloneError as DataCloneError
+from boomtown.actors.runtime.runtime_errors import DurableObjectError as DurableObjectError
+from boomtown.actors.runtime.runtime_errors import ObjectReset as ObjectReset
+from boomtown.actors.runtime.runtime_errors import OutsideTurnError as OutsideTurnError
+from boomtown.actors.runtime.runtime_errors import RemoteError as RemoteError
+from boomtown.actors.runtime.runtime_errors import SqlError as SqlError
+
+__all__ = [
+    "AlarmInfo",
+    "DataCloneError",
+    "Durability",
+    "DurableObject",
+    "DurableObjectError",
+    "DurableObjectId",
+    "DurableObjectState",
+    "DurableObjectStub",
+    "Env",
+    "Headers",
+    "Host",
+    "HostStatistics",
+    "Namespace",
+    "ObjectReset",
+    "OutsideTurnError",
+    "RemoteError",
+    "Request",
+    "Response",
+    "SqlError",
+]

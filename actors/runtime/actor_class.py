@@ -1,0 +1,48 @@
+"""What the runtime knows of a class of durable objects: its callable methods and handlers."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from boomtown.actors.runtime.durable_object import DurableObject
+from boomtown.actors.runtime.rpc_values import RpcMethod
+
+# Delivered by the runtime; `fetch` has its own way in, the rest cannot be called from outside.
+HANDLERS = ("alarm", "connect", "fetch", "websocket_close", "websocket_error", "websocket_message")
+
+
+class ActorClass:
+    """One registered class."""
+
+    def __init__(self, name: str, python_class: type[DurableObject]) -> None:
+        if not (isinstance(python_class, type) and issubclass(python_class, DurableObject)):
+            raise TypeError(f"{name} must be a subclass of DurableObject")
+        self.name = name
+        self.python_class = python_class
+        self.has_alarm = callable(getattr(python_class, "alarm", None))
+        self._methods: dict[str, RpcMethod] = {}
+        for method_name, function in inspect.getmembers(python_class, callable):
+            if not method_name.startswith("_") and method_name not in HANDLERS:
+                if inspect.isfunction(function):
+                    self._methods[method_name] = RpcMethod(method_name, function)
+        fetch = getattr(python_class, "fetch", None)
+        self._fetch = None if fetch is None else RpcMethod("fetch", fetch)
+
+    def get_method(self, name: str) -> RpcMethod:
+        """A method that stubs may call; TypeError where there is none of that name."""
+        method = self._methods.get(name)
+        if method is None:
+            why = "is a handler" if name in HANDLERS else "is no public method"
+            raise TypeError(f"{name!r} {why} of {self.name}")
+        return method
+
+    def get_fetch(self) -> RpcMethod:
+        """The handler of requests; TypeError where the class has none."""
+        if self._fetch is None:
+            raise TypeError(f"{self.name} has no fetch handler")
+        return self._fetch
+
+    def construct(self, ctx: Any, env: Any) -> DurableObject:
+        """A new instance; runs the class's constructor."""
+        return self.python_class(ctx, env)

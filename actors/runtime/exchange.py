@@ -1,0 +1,154 @@
+"""Requests and responses of `fetch`, small and of our own: no web framework's types.
+
+Bodies are bytes, or an async iterator of bytes that can be read once. A body that an object
+streams is read through the object's gate (namespace.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from boomtown.wire import decode_json, decode_json_as, encode_json
+
+T = TypeVar("T")
+Body = bytes | AsyncIterator[bytes]
+
+
+class Headers:
+    """A multidict whose names ignore case; order and spelling are kept."""
+
+    __slots__ = ("_pairs",)
+
+    def __init__(self, pairs: Headers | Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> None:
+        if isinstance(pairs, Headers):
+            self._pairs = list(pairs._pairs)
+        elif isinstance(pairs, Mapping):
+            self._pairs = list(pairs.items())
+        else:
+            self._pairs = list(pairs)
+
+    def find(self, name: str) -> str | None:
+        """The values of `name`, joined by commas; None where there is none."""
+        values = self.get_all(name)
+        return ", ".join(values) if values else None
+
+    def get_all(self, name: str) -> list[str]:
+        """Every value of `name`, in order."""
+        wanted = name.lower()
+        return [value for key, value in self._pairs if key.lower() == wanted]
+
+    def set(self, name: str, value: str) -> None:
+        """Replace every value of `name`."""
+        self.remove(name)
+        self._pairs.append((name, value))
+
+    def append(self, name: str, value: str) -> None:
+        """Add a value beside those that are there."""
+        self._pairs.append((name, value))
+
+    def remove(self, name: str) -> None:
+        """Drop every value of `name`."""
+        wanted = name.lower()
+        self._pairs = [pair for pair in self._pairs if pair[0].lower() != wanted]
+
+    def __getitem__(self, name: str) -> str:
+        value = self.find(name)
+        if value is None:
+            raise KeyError(name)
+        return value
+
+    def __contains__(self, name: str) -> bool:
+        return bool(self.get_all(name))
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(list(self._pairs))
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Headers) and self._pairs == other._pairs
+
+    def __repr__(self) -> str:
+        return f"Headers({self._pairs!r})"
+
+
+HeaderSource = Headers | Mapping[str, str] | Iterable[tuple[str, str]]
+
+
+class _Message:
+    """What requests and responses share: headers and a body."""
+
+    __slots__ = ("body", "headers")
+
+    def __init__(self, headers: HeaderSource | None, body: Body | str) -> None:
+        self.headers = Headers(headers or ())
+        self.body: Body = body.encode() if isinstance(body, str) else body
+
+    async def bytes(self) -> bytes:
+        """The whole body; a streamed one is kept for the next call."""
+        if not isinstance(self.body, bytes):
+            self.body = b"".join([part async for part in self.body])
+        return self.body
+
+    async def text(self) -> str:
+        """The whole body as UTF-8."""
+        return (await self.bytes()).decode()
+
+    async def json_as(self, shape: type[T]) -> T:
+        """The whole body as JSON of `shape`; raises msgspec.ValidationError."""
+        return decode_json_as(await self.bytes(), shape)
+
+
+class Request(_Message):
+    """One HTTP request to an object."""
+
+    __slots__ = ("method", "url")
+
+    def __init__(
+        self,
+        method: str,
+        url: str,
+        headers: HeaderSource | None = None,
+        body: Body | str = b"",
+    ) -> None:
+        super().__init__(headers, body)
+        self.url = url
+        self.method = method.upper()
+
+    async def json(self) -> Any:
+        """The whole body as untyped JSON; raises msgspec.DecodeError."""
+        return decode_json(await self.bytes())
+
+    @property
+    def path(self) -> str:
+        """The path of the URL, "/" where it has none."""
+        return urlsplit(self.url).path or "/"
+
+    def __repr__(self) -> str:
+        return f"<Request {self.method} {self.url}>"
+
+
+class Response(_Message):
+    """What an object answers to a request."""
+
+    __slots__ = ("status",)
+
+    def __init__(
+        self, body: Body | str = b"", status: int = 200, headers: HeaderSource | None = None
+    ) -> None:
+        super().__init__(headers, body)
+        self.status = status
+
+    @staticmethod
+    def json(value: object, *, status: int = 200, headers: HeaderSource | None = None) -> Response:
+        """A response with `value` as its JSON body."""
+        response = Response(encode_json(value), status=status, headers=headers)
+        if "content-type" not in response.headers:
+            response.headers.set("content-type", "application/json")
+        return response
+
+    def __repr__(self) -> str:
+        return f"<Response {self.status}>"

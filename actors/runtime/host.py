@@ -1,0 +1,355 @@
+"""All objects of one data directory: finds or makes the instance for each call, and ends them.
+
+Theory of operation. At most one instance of an object is live: `_live` holds it, and a file that
+is still being closed (`_closing`) is waited for before it is opened again. An instance is made by
+the first call for its id, synchronously where nothing is being closed, and its first events wait
+at its root gate. It leaves `_live` by eviction, when it was idle for `limits.idle_ms`, or by a
+reset, and its file is then closed by a task of the host.
+
+Calls from inside an object, to another object or to a service, are *outgoing*: they begin as
+tasks of the host, once everything that the object wrote before is durable, and never if that
+fails. Nothing that an object does cancels them.
+
+`start` loads the alarm index and fires what is overdue; `aclose` evicts everything, makes durable
+what was committed, and then drops what still runs. A host that is not closed, but killed, loses
+nothing that was acknowledged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import msgspec
+
+from boomtown.actors.runtime.actor_class import ActorClass
+from boomtown.actors.runtime.durable_object import AlarmInfo, DurableObject
+from boomtown.actors.runtime.environment import Env, ServiceBinding, binding_name
+from boomtown.actors.runtime.exchange import Request, Response
+from boomtown.actors.runtime.idle_wheel import IdleWheel, Idler
+from boomtown.actors.runtime.instance import LiveObject, Stage
+from boomtown.actors.runtime.loop_hook import LoopHook, install_hook
+from boomtown.actors.runtime.namespace import Connection, Namespace
+from boomtown.actors.runtime.object_gates import ObjectGates
+from boomtown.actors.runtime.ports import Durability, Instrument, ObjectKey, SilentInstrument
+from boomtown.actors.runtime.rpc_values import RpcMethod
+from boomtown.actors.runtime.runtime_errors import DurableObjectError, for_caller, reset_error
+from boomtown.actors.runtime.storage_backend import ObjectStorage, StorageBackend
+from boomtown.clock import Clock
+from boomtown.entropy import Entropy, Secrets
+from boomtown.limits import RuntimeLimits
+
+
+class HostStatistics(msgspec.Struct, frozen=True):
+    """A host at one moment."""
+
+    live_objects: int
+    closing_objects: int
+    outgoing_calls: int
+    busy_objects: int
+
+
+class Host:
+    """The objects of `classes`, kept in `data_dir`. Started on the loop that it then belongs to.
+
+    `bindings` are handed to objects as they are; `services` are ports, whose calls leave through
+    the calling object's output gate. `unique_keys` overrides a class's name as the key of its
+    ids.
+    """
+
+    def __init__(
+        self,
+        *,
+        classes: Mapping[str, type[DurableObject]],
+        data_dir: Path,
+        clock: Clock,
+        entropy: Entropy,
+        secrets: Secrets,
+        durability: Durability = Durability.FULL,
+        limits: RuntimeLimits | None = None,
+        bindings: Mapping[str, Any] | None = None,
+        services: Mapping[str, object] | None = None,
+        instrument: Instrument | None = None,
+        unique_keys: Mapping[str, str] | None = None,
+        backend: StorageBackend | None = None,
+    ) -> None:
+        self.data_dir = data_dir
+        self.limits = limits or RuntimeLimits()
+        self._clock = clock
+        self._secrets = secrets
+        self._instrument = instrument or SilentInstrument()
+        self._hook: LoopHook | None = None
+        self._is_closing = False
+        self._live: dict[ObjectKey, LiveObject] = {}
+        self._closing: dict[ObjectKey, asyncio.Task[None]] = {}
+        self._tasks: dict[asyncio.Task[Any], None] = {}
+        self._wheel = IdleWheel(
+            clock,
+            idle_ms=self.limits.idle_ms,
+            evictions_per_sweep_max=self.limits.evictions_per_sweep_max,
+            evict=self._evict_idle,
+        )
+        self._classes = {name: ActorClass(name, kind) for name, kind in classes.items()}
+        self._namespaces = {
+            name: Namespace(
+                self, kind, unique_key=(unique_keys or {}).get(name, name), entropy=entropy
+            )
+            for name, kind in self._classes.items()
+        }
+        self.env = self._make_env(bindings or {}, services or {})
+        assert backend is not None
+        self._backend = backend
+
+    def _make_env(self, bindings: Mapping[str, Any], services: Mapping[str, object]) -> Env:
+        named: dict[str, Any] = {
+            binding_name(name): namespace for name, namespace in self._namespaces.items()
+        }
+        for name, value in bindings.items():
+            named[name] = value
+        for name, service in services.items():
+            named[name] = ServiceBinding(service, self)
+        assert len(named) == len(self._namespaces) + len(bindings) + len(services), (
+            "no two bindings have the same name"
+        )
+        return Env(named)
+
+    # Life.
+
+    async def start(self) -> None:
+        """Belong to the running loop, load the alarm index and fire overdue alarms.
+
+        RuntimeError where the loop cannot be hooked, or the data directory is in use.
+        """
+        self._hook = install_hook(asyncio.get_running_loop())
+        await self._backend.start()
+
+    async def aclose(self) -> None:
+        """Evict every object, let commits become durable, drop calls that still run.
+
+        An object that is busy is ended as by a reset: its callers get an error that they may
+        retry.
+        """
+        self._is_closing = True
+        self._wheel.stop()
+        await self._backend.stop_alarms()
+        for live in list(self._live.values()):
+            if live.is_busy():
+                live.reset(reset_error("The host is shutting down", retryable=True))
+            else:
+                self._evict(live, "shutdown")
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        while self._closing:
+            await asyncio.wait(list(self._closing.values()))
+        await self._backend.aclose()
+
+    async def __aenter__(self) -> Host:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def namespace(self, class_name: str) -> Namespace:
+        """The objects of a class; KeyError where it is not registered."""
+        return self._namespaces[class_name]
+
+    def statistics(self) -> HostStatistics:
+        """What is in memory now."""
+        return HostStatistics(
+            live_objects=len(self._live),
+            closing_objects=len(self._closing),
+            outgoing_calls=len(self._tasks),
+            busy_objects=sum(1 for live in self._live.values() if live.is_busy()),
+        )
+
+    async def evict(self, class_name: str, object_id: str) -> None:
+        """Drop an idle object's memory, for tests; returns when its file is closed.
+
+        DurableObjectError where it is not live, or busy.
+        """
+        key = ObjectKey(class_name, object_id)
+        live = self._live.get(key)
+        if live is None or live.is_busy():
+            state = "not running" if live is None else "busy"
+            raise DurableObjectError(f"cannot evict: the object is {state}")
+        self._evict(live, "evicted")
+        await self._closed(key)
+
+    async def abort(self, class_name: str, object_id: str, reason: str) -> None:
+        """Reset an object, for tests; returns when its file is closed."""
+        key = ObjectKey(class_name, object_id)
+        live = self._live.get(key)
+        if live is None:
+            raise DurableObjectError("cannot abort: the object is not running")
+        live.reset(reset_error(reason))
+        await self._closed(key)
+
+    # Calls.
+
+    async def call(
+        self,
+        connection: Connection,
+        method: RpcMethod,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        """Call a method; from inside an object, once what it wrote is durable."""
+        args, kwargs = method.copy_arguments(args, kwargs)
+
+        async def deliver() -> Any:
+            live = self._connect(connection)
+            return await _answer(live, lambda: live.invoke(method, args, kwargs))
+
+        if self.is_in_turn():
+            return await self.hold_and_run(deliver)
+        return await deliver()
+
+    async def fetch(self, connection: Connection, method: RpcMethod, request: Request) -> Response:
+        """Deliver a request; from inside an object, once what it wrote is durable."""
+
+        async def deliver() -> Response:
+            live = self._connect(connection)
+            response: Response = await _answer(live, lambda: live.invoke_fetch(method, request))
+            return response
+
+        if self.is_in_turn():
+            held: Response = await self.hold_and_run(deliver)
+            return held
+        return await deliver()
+
+    async def deliver_alarm(
+        self, key: ObjectKey, name: str | None, scheduled_at_ms: int, retry_count: int
+    ) -> None:
+        """Run an object's alarm handler; returns when what it wrote is durable, raises what it
+        raised. A class without a handler is served by doing nothing."""
+        live = self._live.get(key) or self._activate(key, name, self._classes[key.class_name])
+        live.seen_tick = self._wheel.tick
+        info = AlarmInfo(scheduled_time=scheduled_at_ms, retry_count=retry_count)
+        await _answer(live, lambda: live.invoke_alarm(info))
+
+    def is_in_turn(self) -> bool:
+        """Whether an object's code runs now."""
+        return self._hook is not None and self._hook.turn is not None
+
+    def hold_and_run(self, call: Callable[[], Coroutine[Any, Any, Any]]) -> asyncio.Future[Any]:
+        """Run `call` as a task of the host, once what the present object wrote is durable."""
+        hook = self._hook
+        assert hook is not None, "the host is started"
+        caller = hook.turn
+        assert isinstance(caller, ObjectGates), "only an object's turn has outgoing calls"
+        answer: asyncio.Future[Any] = hook.loop.create_future()
+
+        def begin() -> None:
+            task = hook.loop.create_task(call())
+            self._tasks[task] = None
+            task.add_done_callback(end)
+
+        def end(task: asyncio.Task[Any]) -> None:
+            del self._tasks[task]
+            error = (
+                DurableObjectError(
+                    "The call was dropped: the host is shutting down", retryable=True
+                )
+                if task.cancelled()
+                else task.exception()
+            )
+            if answer.done():
+                return
+            if error is None:
+                answer.set_result(task.result())
+            else:
+                answer.set_exception(error)
+
+        caller.depart(begin)
+        return answer
+
+    # Instances.
+
+    def _connect(self, connection: Connection) -> LiveObject:
+        live = connection.pinned
+        if live is None or live.stage is Stage.EVICTED:
+            live = self._live.get(connection.key) or self._activate(
+                connection.key, connection.name, connection.actor_class
+            )
+            connection.pinned = live
+        live.seen_tick = self._wheel.tick
+        return live
+
+    def _activate(self, key: ObjectKey, name: str | None, actor_class: ActorClass) -> LiveObject:
+        if self._hook is None or self._is_closing:
+            raise DurableObjectError("The host is not running", retryable=True)
+        live = LiveObject(
+            key,
+            name,
+            actor_class,
+            hook=self._hook,
+            clock=self._clock,
+            limits=self.limits,
+            on_broken=self._object_broke,
+        )
+        self._live[key] = live
+        self._wheel.add(live)
+        self._instrument.object_started(key)
+        closing = self._closing.get(key)
+        if closing is None:
+            live.start(self._backend, self.env)
+        else:
+            closing.add_done_callback(lambda _: live.start(self._backend, self.env))
+        return live
+
+    def _object_broke(self, live: LiveObject) -> None:
+        # Its storage is closed in the next pass: the code that broke it is still on the stack.
+        assert self._hook is not None
+        if self._live.get(live.key) is live:
+            del self._live[live.key]
+        self._instrument.object_stopped(live.key, "reset")
+        storage = live.take_broken_storage()
+        if storage is not None:
+            self._close_soon(live.key, storage)
+
+    def _evict_idle(self, live: Idler) -> None:
+        assert isinstance(live, LiveObject)
+        self._evict(live, "idle")
+
+    def _evict(self, live: LiveObject, reason: str) -> None:
+        del self._live[live.key]
+        self._instrument.object_stopped(live.key, reason)
+        storage = live.evict()
+        if storage is not None:
+            self._close_soon(live.key, storage)
+
+    def _close_soon(self, key: ObjectKey, storage: ObjectStorage) -> None:
+        assert self._hook is not None
+        task = self._hook.loop.create_task(storage.close())
+        self._closing[key] = task
+
+        def closed(ended: asyncio.Task[None]) -> None:
+            if self._closing.get(key) is ended:
+                del self._closing[key]
+            if not ended.cancelled():
+                ended.exception()  # a file that cannot be closed is found at its next opening
+
+        task.add_done_callback(closed)
+
+    async def _closed(self, key: ObjectKey) -> None:
+        closing = self._closing.get(key)
+        if closing is not None:
+            await asyncio.wait([closing])
+
+
+async def _answer(live: LiveObject, invoke: Callable[[], tuple[bool, Any]]) -> Any:
+    try:
+        is_done, value = invoke()
+        return value if is_done else await value
+    except Exception as error:
+        raise for_caller(error, object_id=live.key.object_id) from error.__cause__

@@ -1,0 +1,92 @@
+"""The input gate as data: who may run next inside an object.
+
+Theory of operation. An object has a tree of scopes: the root, and one for each critical section
+that runs. A scope is *locked* while something holds it: a critical section whose parent it is,
+the constructor, or a reservation for the waiter that runs next. Turns are synchronous, so a turn
+itself holds nothing. What finds its scope locked waits in it, first come, first served; starts of
+critical sections go before everything else (durable-actors 3.1).
+
+`pump` gives a free scope to exactly one waiter, by one callback of the loop, so that nobody who
+arrives between runs first. A finished section's scope is never used again: whoever still refers
+to it goes to the nearest ancestor that is open, and its waiters have moved there.
+
+Called by object_gates.py and critical_sections.py, on the loop's thread. Nothing is durable.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+Waiter = Callable[["Scope"], None]  # given the scope that was granted
+Schedule = Callable[[Callable[[], None]], object]  # runs a callback in the loop's next pass
+
+
+class Scope:
+    """The gate of the root or of one critical section."""
+
+    __slots__ = ("_schedule", "depth", "is_done", "locks", "parent", "sections", "waiters")
+
+    def __init__(self, schedule: Schedule, parent: Scope | None = None) -> None:
+        self._schedule = schedule
+        self.parent = parent
+        self.depth: int = 0 if parent is None else parent.depth + 1
+        self.locks = 0
+        self.waiters: deque[Waiter] = deque()
+        self.sections: deque[Waiter] = deque()  # critical sections that wait for their start
+        self.is_done = False
+
+    def current(self) -> Scope:
+        """This scope, or the nearest ancestor that is not done."""
+        scope = self
+        while scope.is_done and scope.parent is not None:
+            scope = scope.parent
+        return scope
+
+    def lock(self) -> None:
+        """Hold the scope; holders are counted."""
+        self.locks += 1
+
+    def unlock(self) -> None:
+        """Let go of one hold; the last one wakes a waiter. Right after `finish` as well."""
+        scope = self.current()
+        assert scope.locks > 0, "a scope is unlocked as often as it was locked"
+        scope.locks -= 1
+        scope.pump()
+
+    def finish(self) -> None:
+        """Close a section's scope: what waits in it, or holds it, does so in the parent now."""
+        assert self.parent is not None, "the root never ends"
+        parent = self.parent.current()
+        self.is_done = True
+        parent.locks += self.locks
+        self.locks = 0
+        parent.sections.extendleft(reversed(self.sections))
+        parent.waiters.extend(self.waiters)
+        self.sections.clear()
+        self.waiters.clear()
+
+    def pump(self) -> None:
+        """Reserve a free scope for its next waiter, if it has any."""
+        scope = self.current()
+        if scope.locks == 0 and (scope.sections or scope.waiters):
+            scope.locks = 1
+            scope._schedule(scope._grant)
+
+    def take_waiters(self) -> list[Waiter]:
+        """Empty the scope, for a reset: section starts are dropped, events are returned."""
+        waiters = list(self.waiters)
+        self.waiters.clear()
+        self.sections.clear()
+        return waiters
+
+    def _grant(self) -> None:
+        scope = self.current()
+        scope.locks -= 1
+        if scope.locks > 0:
+            return
+        if scope.sections:
+            scope.sections.popleft()(scope)
+        elif scope.waiters:
+            scope.waiters.popleft()(scope)
+        scope.pump()

@@ -1,0 +1,236 @@
+"""One live object: an instance of its class, its storage and its gates.
+
+Theory of operation. A LiveObject is made by the first event for its id and holds the root gate
+until its storage is open and its constructor has run, so that nothing is delivered before. It
+ends in one of two ways. *Eviction*: it is idle, nothing is lost, and stubs find the next
+instance. *Reset* (`broken`): the constructor or a critical section failed, a commit failed, or
+its code called abort; storage is shut at once, what was not committed is lost, callers get the
+reason, and stubs that were connected stay broken.
+
+Durable is only what its storage committed. A crash at any point leaves exactly that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any, TypeVar
+
+from boomtown.actors.runtime import critical_sections
+from boomtown.actors.runtime.actor_class import ActorClass
+from boomtown.actors.runtime.durable_object import DurableObject, DurableObjectState
+from boomtown.actors.runtime.environment import Env
+from boomtown.actors.runtime.exchange import Response
+from boomtown.actors.runtime.loop_hook import LoopHook
+from boomtown.actors.runtime.object_gates import Finish, ObjectGates, as_reset, keep
+from boomtown.actors.runtime.object_ids import NAME_BYTES_MAX, DurableObjectId
+from boomtown.actors.runtime.ports import ObjectKey
+from boomtown.actors.runtime.rpc_values import RpcMethod, copy_value
+from boomtown.actors.runtime.runtime_errors import DurableObjectError
+from boomtown.actors.runtime.storage_backend import ObjectStorage, StorageBackend
+from boomtown.clock import Clock
+from boomtown.limits import RuntimeLimits
+
+T = TypeVar("T")
+
+
+class Stage(enum.StrEnum):
+    """Where an instance is in its life; only forward, and not every stage is passed."""
+
+    STARTING = "starting"
+    READY = "ready"
+    BROKEN = "broken"
+    EVICTED = "evicted"
+
+
+class LiveObject:
+    """Satisfies ports.ObjectGate for its storage, and StateOwner for its `ctx`."""
+
+    def __init__(
+        self,
+        key: ObjectKey,
+        name: str | None,
+        actor_class: ActorClass,
+        *,
+        hook: LoopHook,
+        clock: Clock,
+        limits: RuntimeLimits,
+        on_broken: Callable[[LiveObject], None],
+    ) -> None:
+        self.key = key
+        self.name = name
+        self.stage = Stage.STARTING
+        self.seen_tick = 0
+        self.storage: ObjectStorage | None = None
+        self.is_alarm_retried = True  # what the last abort said of a running alarm
+        self._actor_class = actor_class
+        self._clock = clock
+        self._limits = limits
+        self._on_broken = on_broken
+        self._instance: DurableObject | None = None
+        self.gates = ObjectGates(
+            hook, clock=clock, limits=limits, on_commit=self._commit, on_broken=self._break
+        )
+        self.gates.root.lock()  # until `start` has ended
+
+    # Life.
+
+    def start(self, backend: StorageBackend, env: Env) -> None:
+        """Open the storage and run the constructor; a failure of either resets the object."""
+        gates = self.gates
+        if gates.broken is not None:
+            return
+        told_name = self.name
+        if told_name is not None and len(told_name.encode()) > NAME_BYTES_MAX:
+            told_name = None
+        try:
+            storage = backend.open(self.key, told_name, self, has_alarm=self._actor_class.has_alarm)
+        except Exception as error:
+            gates.break_with(error)
+            return
+        self.storage = storage
+        object_id = DurableObjectId(self.key.object_id, name=told_name)
+        ctx = DurableObjectState(self, object_id, storage)
+
+        def construct() -> None:
+            try:
+                self._instance = self._actor_class.construct(ctx, env)
+            except Exception as error:
+                gates.break_with(error)
+
+        gates.run_turn(construct)
+        if gates.broken is None:
+            self.stage = Stage.READY
+            gates.root.unlock()
+
+    def is_live(self) -> bool:
+        """Whether events may be delivered to this instance."""
+        return self.stage in (Stage.STARTING, Stage.READY)
+
+    def is_busy(self) -> bool:
+        """Whether evicting now would lose something."""
+        return self.stage is Stage.STARTING or self.gates.is_busy()
+
+    def evict(self) -> ObjectStorage | None:
+        """Give up an idle instance; returns its storage, to be closed."""
+        assert not self.is_busy(), "only an idle object is evicted"
+        self.stage = Stage.EVICTED
+        return self._drop_storage()
+
+    def take_broken_storage(self) -> ObjectStorage | None:
+        """The storage of a reset instance, to be closed."""
+        assert self.stage is Stage.BROKEN
+        return self._drop_storage()
+
+    def _drop_storage(self) -> ObjectStorage | None:
+        storage, self.storage = self.storage, None
+        self._instance = None
+        return storage
+
+    def _break(self, reason: DurableObjectError) -> None:
+        self.stage = Stage.BROKEN
+        reason.durable_object_id = reason.durable_object_id or self.key.object_id
+        if self.storage is not None:
+            self.storage.shut()
+        self._on_broken(self)
+
+    def _commit(self) -> None:
+        if self.storage is not None:
+            self.storage.commit()
+
+    # Events.
+
+    def invoke(
+        self, method: RpcMethod, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> tuple[bool, Any]:
+        """Deliver a call, as ObjectGates.invoke; the arguments were copied before."""
+        return self._deliver(method, args, kwargs, copy_value)
+
+    def invoke_fetch(self, method: RpcMethod, request: Any) -> tuple[bool, Any]:
+        """Deliver a request; the answer's streamed body is read through the object's gate."""
+        return self._deliver(method, (request,), {}, self._finish_response)
+
+    def invoke_alarm(self, info: Any) -> tuple[bool, Any]:
+        """Deliver the alarm event."""
+        method = RpcMethod("alarm", self._actor_class.python_class.alarm)  # type: ignore[attr-defined]
+        wants_info = len(inspect.signature(method.function).parameters) > 1
+        return self._deliver(method, (info,) if wants_info else (), {}, keep)
+
+    def _deliver(
+        self, method: RpcMethod, args: tuple[Any, ...], kwargs: Mapping[str, Any], finish: Finish
+    ) -> tuple[bool, Any]:
+        if self._instance is not None and method.is_coroutine:
+            return self.gates.invoke(method.function(self._instance, *args, **kwargs), finish)
+        return self.gates.invoke(self._run(method, args, kwargs), finish)
+
+    async def _run(
+        self, method: RpcMethod, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Any:
+        """An event that finds its instance when its turn comes, or a method that is no
+        coroutine function."""
+        assert self._instance is not None, "the root gate opens after the constructor"
+        value = method.function(self._instance, *args, **kwargs)
+        return await value if inspect.isawaitable(value) else value
+
+    def _finish_response(self, response: Any) -> Response:
+        if not isinstance(response, Response):
+            raise TypeError(f"fetch() returned {type(response).__name__}, not a Response")
+        body = response.body
+        if not isinstance(body, bytes):
+            body = _GatedBody(self, body)
+        return Response(body, response.status, response.headers)
+
+    # What the storage and the state ask for.
+
+    def check_turn(self, what: str) -> None:
+        """Raise unless the code that runs now is a turn of this live object."""
+        self.gates.check_turn(what)
+
+    def request_commit(self) -> None:
+        """Have the storage's commit called when the present turn ends."""
+        self.gates.is_dirty = True
+
+    def hold_output(self, durable: asyncio.Future[None]) -> None:
+        """Lock the output gate until `durable` is done."""
+        with self.gates.hook.outside_turn():
+            self.gates.output.lock_while(durable)
+
+    def reset(self, reason: Exception) -> None:
+        """Break the object; callers get `reason`."""
+        self.gates.break_with(reason)
+
+    def abort(self, reason: Exception, *, retry_alarm: bool) -> None:
+        """Break the object, saying whether a running alarm is retried."""
+        self.is_alarm_retried = retry_alarm
+        self.gates.break_with(as_reset(reason))
+
+    def block_concurrency_while(self, callback: Callable[[], Awaitable[T]]) -> asyncio.Future[T]:
+        """Run `callback` as a critical section of the present turn's scope."""
+        return critical_sections.block_concurrency_while(
+            self.gates, callback, clock=self._clock, limits=self._limits
+        )
+
+
+class _GatedBody:
+    """An async iterator that lives in an object, read from outside: each part is an event."""
+
+    def __init__(self, live: LiveObject, parts: AsyncIterator[bytes]) -> None:
+        self._live = live
+        self._parts = parts
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        is_done, value = self._live.gates.invoke(self._next_part(), keep)
+        part: bytes | None = value if is_done else await value
+        if part is None:
+            raise StopAsyncIteration
+        return part
+
+    async def _next_part(self) -> bytes | None:
+        async for part in self._parts:
+            return part
+        return None

@@ -1,0 +1,541 @@
+"""The turns of one object: every entry into its code, and everything that leaves it.
+
+Theory of operation. A *turn* is one entry into the object's code until nothing of it is runnable
+from inside: a step of a task and the microtasks that it caused. Turns are synchronous, run on the
+loop's thread, and never nest; `hook.turn` names the object meanwhile. A turn is begun by `invoke`
+(an event, in the caller's own stack when the root gate is free), or by `enter` (a task of the
+object wakes). At its end, in this order: its writes are committed (`on_commit`, which may lock
+the output gate), replies and outgoing calls of the turn leave through the output gate as it is
+now, finished critical sections give up their holds, and a free gate wakes its next waiter.
+
+A reply is a future of its own, never the task: a caller that goes away does not touch the work,
+and one that goes away while its event still waits has it skipped. The value of a reply is copied
+(`finish`) in the turn in which the handler returns, before anything else of the object can run.
+
+`break_with` resets the object: replies fail at once, tasks are cancelled before each further
+step, and a task that swallows that CANCELS_SWALLOWED_MAX times is abandoned. Nothing may wait at
+a gate of a broken object, or it would wait for ever.
+
+Nothing here is durable, and storage is known only by the two callbacks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine
+from contextvars import Context, copy_context
+from typing import Any, cast
+
+from boomtown.actors.runtime.gate_tasks import (
+    CANCELS_SWALLOWED_MAX,
+    FirstWake,
+    GateTask,
+    bare_task,
+    forget_task,
+    initialise_base,
+    swap_current_task,
+)
+from boomtown.actors.runtime.input_gate import Scope
+from boomtown.actors.runtime.loop_hook import LoopHook, Microtask
+from boomtown.actors.runtime.output_gate import OutputGate
+from boomtown.actors.runtime.runtime_errors import (
+    DurableObjectError,
+    ObjectReset,
+    OutsideTurnError,
+    RemoteError,
+    describe,
+    reset_error,
+)
+from boomtown.clock import Clock
+from boomtown.limits import RuntimeLimits
+
+Reply = asyncio.Future[Any]
+Finish = Callable[[Any], Any]  # copies a handler's value out of the object, or raises
+# A drain looks at the clock once in so many microtasks.
+STEPS_BETWEEN_LOOKS = 64
+
+
+def keep(value: Any) -> Any:
+    """A Finish that hands the value out as it is, for immutable values and tests."""
+    return value
+
+
+class ObjectGates:
+    """The gates and tasks of one live object."""
+
+    __slots__ = (
+        "_clock",
+        "_departures",
+        "_drain_ms_max",
+        "_drain_steps_max",
+        "_on_broken",
+        "_on_commit",
+        "_settled",
+        "broken",
+        "capturing",
+        "hook",
+        "is_dirty",
+        "loop",
+        "microtasks",
+        "output",
+        "releases",
+        "replies",
+        "root",
+        "scope",
+        "tasks",
+    )
+
+    def __init__(
+        self,
+        hook: LoopHook,
+        *,
+        clock: Clock,
+        limits: RuntimeLimits,
+        on_commit: Callable[[], None],
+        on_broken: Callable[[DurableObjectError], None],
+    ) -> None:
+        self.hook = hook
+        self.loop = hook.loop
+        self.root = Scope(hook.call_soon)
+        self.scope = self.root  # the scope of the present or last turn
+        self.output = OutputGate(
+            hook.loop,
+            clock=clock,
+            lock_ms_max=limits.output_lock_ms_max,
+            on_broken=self.break_with,
+        )
+        self.broken: DurableObjectError | None = None
+        self.capturing: GateTask | None = None
+        self.microtasks: deque[Microtask] = deque()
+        self.tasks: dict[GateTask, None] = {}  # in the order of their making
+        self.replies: dict[Reply, None] = {}
+        self.releases: list[Scope] = []  # holds that end with this turn
+        self.is_dirty = False
+        self._settled: list[tuple[Reply, Any, BaseException | None]] = []
+        self._departures: list[Callable[[], None]] = []
+        self._clock = clock
+        self._drain_steps_max = limits.drain_steps_max
+        self._drain_ms_max = limits.drain_ms_max
+        self._on_commit = on_commit
+        self._on_broken = on_broken
+
+    # What the storage and the state of the object ask for.
+
+    def check_turn(self, what: str) -> None:
+        """Raise unless a turn of this live object runs now."""
+        if self.hook.turn is not self:
+            raise OutsideTurnError(
+                f"{what} used outside a turn of its object; a raw callback or a thread must "
+                "start a task of the object (asyncio.create_task) instead"
+            )
+        if self.broken is not None:
+            raise reset_error(f"{what}: storage is no longer accessible after a reset")
+
+    def request_commit(self) -> None:
+        """Have `on_commit` called once, when the present turn ends."""
+        self.is_dirty = True
+
+    def is_busy(self) -> bool:
+        """Whether an eviction would lose something: a task, an event, a write on its way."""
+        root = self.root
+        return bool(self.tasks or self.replies or root.locks or root.waiters or root.sections) or (
+            self.output.chain is not None or self.hook.turn is self
+        )
+
+    # Tasks.
+
+    def new_task(self, coroutine: Coroutine[Any, Any, Any], **options: Any) -> GateTask:
+        """A task of the present turn, in its scope."""
+        task = bare_task(self, self.scope, coroutine, None)
+        initialise_base(
+            task, loop=self.loop, name=options.get("name"), context=options.get("context")
+        )
+        self.tasks[task] = None
+        return task
+
+    def spawn(self, coroutine: Coroutine[Any, Any, Any], *, scope: Scope | None = None) -> GateTask:
+        """A task from outside a turn; its first step asks at the gate like any other."""
+        task = bare_task(self, scope or self.root, coroutine, None)
+        with self.hook.outside_turn():
+            initialise_base(task, loop=self.loop)
+        self.tasks[task] = None
+        return task
+
+    def initialise_task(self, task: GateTask) -> None:
+        """Make the identity of an inline start a real task, keeping its first step unrun."""
+        self.capturing = task
+        try:
+            with self.hook.outside_turn():
+                initialise_base(task, loop=self.loop, context=task.context)
+        finally:
+            self.capturing = None
+        self.tasks[task] = None
+
+    # Turns that a task's wakeup begins.
+
+    def enter(
+        self,
+        task: GateTask,
+        callback: Callable[..., object],
+        args: tuple[Any, ...],
+        context: Context | None,
+    ) -> None:
+        """Run a step of a task once its gate lets it."""
+        scope = task.scope.current()
+        if scope.locks and self.broken is None:
+            scope.waiters.append(
+                lambda granted: self._run_step(granted, task, callback, args, context)
+            )
+        else:
+            self._run_step(scope, task, callback, args, context)
+
+    def _run_step(
+        self,
+        scope: Scope,
+        task: GateTask,
+        callback: Callable[..., object],
+        args: tuple[Any, ...],
+        context: Context | None,
+    ) -> None:
+        if self.broken is not None and not self._cancel_before_step(task):
+            return
+        self.hook.turn = self
+        self.scope = scope
+        try:
+            self._call(task, callback, args, context or copy_context())
+            if self.microtasks:
+                self._drain()
+        finally:
+            self._end_turn(scope)
+
+    def _cancel_before_step(self, task: GateTask) -> bool:
+        """Whether a task of a reset object is still to be stepped; it is, to run its `finally`."""
+        if task.done():
+            self.tasks.pop(task, None)
+            return False
+        task.swallowed_cancels += 1
+        if task.swallowed_cancels > CANCELS_SWALLOWED_MAX:
+            self.tasks.pop(task, None)
+            forget_task(task)
+            return False
+        if not cast(Any, task)._must_cancel:
+            asyncio.Task.cancel(task)
+        return True
+
+    def _call(
+        self,
+        task: GateTask | None,
+        callback: Callable[..., object],
+        args: tuple[Any, ...],
+        context: Context,
+    ) -> None:
+        try:
+            context.run(callback, *args)
+        except Exception as error:
+            self.loop.call_exception_handler(
+                {"message": "Exception in a callback of an object", "exception": error}
+            )
+        if task is not None:
+            task.scope = self.scope
+            if not task.is_lazy and task.done():
+                self._task_ended(task)
+
+    def _task_ended(self, task: GateTask) -> None:
+        self.tasks.pop(task, None)
+        if task.on_end is not None:
+            task.on_end(task)
+        elif not task.cancelled() and self.broken is not None:
+            task.exception()  # retrieved: a reset object's tasks are nobody's news
+
+    def _drain(self) -> None:
+        """Run the microtasks of the turn; past the bound, go on in the loop's next pass with the
+        gate held."""
+        microtasks = self.microtasks
+        deadline_ms = self._clock.monotonic_ms() + self._drain_ms_max
+        steps = 0
+        while microtasks:
+            task, callback, args, context = microtasks.popleft()
+            if self.broken is not None and task is not None and not task.done():
+                if not self._cancel_before_step(task):
+                    continue
+            self._call(task, callback, args, context)
+            steps += 1
+            if steps >= self._drain_steps_max or (
+                steps % STEPS_BETWEEN_LOOKS == 0 and self._clock.monotonic_ms() > deadline_ms
+            ):
+                break
+        if microtasks:
+            self.scope.lock()
+            self.hook.call_soon(self._drain_on, self.scope)
+
+    def _drain_on(self, scope: Scope) -> None:
+        self.hook.turn = self
+        self.scope = scope.current()
+        try:
+            self._drain()
+        finally:
+            self.releases.append(scope)
+            self._end_turn(scope)
+
+    def _end_turn(self, entered: Scope) -> None:
+        self.hook.turn = None
+        if self.is_dirty:
+            self._commit()
+        if self._settled:
+            settled, self._settled = self._settled, []
+            for reply, value, error in settled:
+                self._deliver(reply, value, error)
+        if self._departures:
+            departures, self._departures = self._departures, []
+            for depart in departures:
+                depart()
+        if self.releases:
+            releases, self.releases = self.releases, []
+            for scope in releases:
+                scope.unlock()
+        if self.broken is None:
+            self.scope.pump()
+            if self.scope is not entered:
+                entered.pump()
+
+    def _commit(self) -> None:
+        self.is_dirty = False
+        if self.broken is not None:
+            return
+        try:
+            self._on_commit()
+        except Exception as error:
+            self.break_with(error)
+
+    def run_turn(self, work: Callable[[], None]) -> None:
+        """Run `work` as a turn of the root, whether it is locked or not: the constructor."""
+        before = swap_current_task(self.loop, None)
+        self.hook.turn = self
+        self.scope = self.root
+        try:
+            work()
+            self._drain()
+        finally:
+            swap_current_task(self.loop, before)
+            self._end_turn(self.root)
+
+    # Events.
+
+    def invoke(self, coroutine: Coroutine[Any, Any, Any], finish: Finish) -> tuple[bool, Any]:
+        """Start an event: (True, value) when it ended in its first turn with nothing to wait
+        for, else (False, a future of the value).
+
+        Runs in the caller's stack when the gate is free and no turn runs. Raises what the handler
+        raised, or the reset's reason.
+        """
+        if self.broken is not None:
+            coroutine.close()
+            raise self.broken.copy()
+        if self.root.locks or self.hook.turn is not None:
+            return False, self._queue_event(coroutine, finish)
+        value, error, reply = self._begin(coroutine, finish, None)
+        if reply is not None:
+            return False, reply
+        if self.broken is not None:
+            raise self.broken.copy()
+        if self.output.chain is not None:
+            reply = self._new_reply()
+            self._deliver(reply, value, error)
+            return False, reply
+        if error is not None:
+            raise _for_the_outside(error)
+        return True, value
+
+    def _queue_event(self, coroutine: Coroutine[Any, Any, Any], finish: Finish) -> Reply:
+        with self.hook.outside_turn():
+            reply = self._new_reply()
+
+        def granted(_: Scope) -> None:
+            if reply.done():  # the caller gave up, or the object was reset
+                coroutine.close()
+                return
+            value, error, given = self._begin(coroutine, finish, reply)
+            if given is None:
+                self._deliver(reply, value, error)
+
+        if self.root.locks:
+            self.root.waiters.append(granted)
+        else:
+            self.hook.call_soon(self._ask, granted)
+        return reply
+
+    def _ask(self, waiter: Callable[[Scope], None]) -> None:
+        if self.root.locks and self.broken is None:
+            self.root.waiters.append(waiter)
+        else:
+            waiter(self.root)
+
+    def _begin(
+        self, coroutine: Coroutine[Any, Any, Any], finish: Finish, reply: Reply | None
+    ) -> tuple[Any, BaseException | None, Reply | None]:
+        """The first turn of an event. Returns the reply when the event goes on after it, else
+        its value or error."""
+        loop = self.loop
+        context = copy_context()
+        task = bare_task(self, self.root, coroutine, context)
+        task.is_started = True
+        before = swap_current_task(loop, task)
+        self.hook.turn = self
+        self.scope = self.root
+        value: Any = None
+        error: BaseException | None = None
+        has_ended = True
+        try:
+            try:
+                awaited = context.run(coroutine.send, None)
+            except StopIteration as stop:
+                value = finish(stop.value)
+            except (Exception, ObjectReset, asyncio.CancelledError) as raised:
+                error = raised
+            else:
+                has_ended = False
+                reply = self._adopt(task, awaited, finish, reply)
+            if has_ended and not task.is_lazy:
+                self._retire(task)
+            if self.microtasks:
+                swap_current_task(loop, None)
+                self._drain()
+        except Exception as uncopied:  # `finish` refused the value
+            error = uncopied
+        finally:
+            swap_current_task(loop, before)
+            self._end_turn(self.root)
+        return value, error, None if has_ended else reply
+
+    def _adopt(self, task: GateTask, awaited: Any, finish: Finish, reply: Reply | None) -> Reply:
+        """Go on as a real task, which waits for what the inline start was given."""
+        with self.hook.outside_turn():
+            reply = reply or self._new_reply()
+        task.on_end = self._settling(reply, finish)
+        task.initialise()
+        task.scope = self.scope
+        wake = FirstWake(task)
+        if awaited is None:  # a bare yield: let others run
+            task.first_awaited = True
+            self.hook.call_soon(self.enter, task, wake, (), task.context)
+        elif getattr(awaited, "_asyncio_future_blocking", None):
+            awaited._asyncio_future_blocking = False
+            task.first_awaited = awaited
+            awaited.add_done_callback(wake, context=task.context)
+            if cast(Any, task)._must_cancel or self.broken is not None:
+                awaited.cancel()
+        else:
+            raise AssertionError(f"an event yielded {awaited!r}, which is no future of asyncio")
+        return reply
+
+    def _retire(self, task: GateTask) -> None:
+        """An event that touched its task ended inline: nobody will step the task."""
+        self.tasks.pop(task, None)
+        forget_task(task)
+        task.is_lazy = True
+
+    def _settling(self, reply: Reply, finish: Finish) -> Callable[[GateTask], None]:
+        def settle(task: GateTask) -> None:
+            value: Any = None
+            error: BaseException | None = None
+            if task.cancelled():
+                error = asyncio.CancelledError()
+            else:
+                error = task.exception()
+            if error is None:
+                try:
+                    value = finish(task.result())
+                except Exception as uncopied:
+                    error = uncopied
+            self._settled.append((reply, value, error))
+
+        return settle
+
+    # What leaves.
+
+    def _new_reply(self) -> Reply:
+        reply: Reply = self.loop.create_future()
+        if self.broken is not None:
+            _fail(reply, self.broken.copy())
+        else:
+            self.replies[reply] = None
+            reply.add_done_callback(self._drop_reply)
+        return reply
+
+    def _drop_reply(self, reply: Reply) -> None:
+        self.replies.pop(reply, None)
+
+    def _deliver(self, reply: Reply, value: Any, error: BaseException | None) -> None:
+        """Settle a reply once the output gate, as it is now, is open."""
+
+        def leave(failure: Exception | None) -> None:
+            if reply.done():
+                return
+            if self.broken is not None:
+                _fail(reply, self.broken.copy())
+            elif failure is not None:
+                _fail(reply, failure)
+            elif error is not None:
+                _fail(reply, _for_the_outside(error))
+            else:
+                reply.set_result(value)
+
+        self.output.when_open(leave)
+
+    def depart(self, begin: Callable[[], None]) -> None:
+        """Run `begin` on the host once everything that this turn and those before it wrote is
+        durable; never, when that fails. In the order of the calls."""
+
+        def leave(failure: Exception | None) -> None:
+            if failure is None and self.broken is None:
+                self.hook.call_soon(begin)
+
+        self._departures.append(lambda: self.output.when_open(leave))
+
+    # The end.
+
+    def break_with(self, reason: Exception) -> None:
+        """Reset the object: from now on callers get `reason`, and its code is ended."""
+        if self.broken is not None:
+            return
+        self.broken = broken = as_reset(reason)
+        with self.hook.outside_turn():
+            self._on_broken(broken)
+            for reply in list(self.replies):
+                if not reply.done():
+                    _fail(reply, broken.copy())
+            current = asyncio.current_task(self.loop)
+            scopes: dict[Scope, None] = {self.root: None}
+            for task in list(self.tasks):
+                scope: Scope | None = task.scope
+                while scope is not None:
+                    scopes[scope] = None
+                    scope = scope.parent
+                if task is not current and not task.done():
+                    task.cancel()
+            for scope in scopes:
+                for waiter in scope.take_waiters():
+                    self.hook.call_soon(waiter, scope)  # it sees the reset and gives up
+
+
+def as_reset(reason: Exception) -> DurableObjectError:
+    """`reason` as callers of a reset object see it: flagged, with its text."""
+    if isinstance(reason, DurableObjectError):
+        reason.durable_object_reset = True
+        return reason
+    broken = reset_error(describe(reason))
+    broken.__cause__ = reason
+    return broken
+
+
+def _for_the_outside(error: BaseException) -> BaseException:
+    """A handler that was cancelled from inside must not look like the caller's cancellation."""
+    if isinstance(error, asyncio.CancelledError):
+        return RemoteError("CancelledError", "the call was cancelled inside the object")
+    return error
+
+
+def _fail(reply: Reply, error: BaseException) -> None:
+    reply.set_exception(error)
+    reply.exception()  # retrieved: the caller may have gone

@@ -1,0 +1,116 @@
+"""The output gate: what leaves an object waits until the writes before it are durable.
+
+Theory of operation. Each lock is a future that is done when a commit is durable. `chain` is a
+future that is done when every lock so far is; a waiter takes the chain as it is at that moment,
+so later locks do not extend its wait (durable-actors 3.3), in constant time. Locks may finish
+out of order: link n needs link n-1 and lock n. A lock that fails, or is cancelled, breaks the
+object at once, and then only those waiters that came after it.
+
+One timer serves all locks: it is armed by the first lock and looks at the oldest open one.
+Without a lock `chain` is None, and holding costs one attribute test.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+from boomtown.actors.runtime.runtime_errors import reset_error
+from boomtown.clock import Clock
+
+Lock = asyncio.Future[None]
+
+
+class OutputGate:
+    """The output gate of one object. `on_broken` is called at the first failure of a lock."""
+
+    __slots__ = ("_clock", "_is_watching", "_lock_ms_max", "_locks", "_on_broken", "chain", "loop")
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        clock: Clock,
+        lock_ms_max: int,
+        on_broken: Callable[[Exception], None],
+    ) -> None:
+        self.loop = loop
+        self.chain: Lock | None = None
+        self._clock = clock
+        self._lock_ms_max = lock_ms_max
+        self._on_broken = on_broken
+        self._locks: deque[tuple[int, Lock]] = deque()  # since when, on the monotonic clock
+        self._is_watching = False
+
+    def lock_while(self, lock: Lock) -> None:
+        """Hold what leaves after this call until `lock` is done."""
+        before = self.chain
+        link: Lock = self.loop.create_future()
+        self.chain = link
+
+        def join(_: Lock | None = None) -> None:
+            if link.done() or not lock.done() or (before is not None and not before.done()):
+                return
+            error = (before.exception() if before is not None else None) or _failure_of(lock)
+            if self.chain is link and error is None:
+                self.chain = None
+            if error is None:
+                link.set_result(None)
+            else:
+                link.set_exception(error)
+                link.exception()  # retrieved: nobody need be waiting
+
+        def lock_ended(_: Lock) -> None:
+            self._drop_ended_locks()
+            error = _failure_of(lock)
+            if error is not None:
+                self._on_broken(error)
+            join()
+
+        self._locks.append((self._clock.monotonic_ms(), lock))
+        lock.add_done_callback(lock_ended)
+        if before is not None:
+            before.add_done_callback(join)
+        self._watch()
+
+    def when_open(self, callback: Callable[[Exception | None], None]) -> None:
+        """Call `callback` when every lock of this moment is done, at once where there is none;
+        with the failure where one failed."""
+        chain = self.chain
+        if chain is None:
+            callback(None)
+            return
+        chain.add_done_callback(lambda ended: callback(_failure_of(ended)))
+
+    def _drop_ended_locks(self) -> None:
+        while self._locks and self._locks[0][1].done():
+            self._locks.popleft()
+
+    def _watch(self) -> None:
+        if self._is_watching or not self._locks:
+            return
+        self._is_watching = True
+        left_ms = self._locks[0][0] + self._lock_ms_max - self._clock.monotonic_ms()
+        self._clock.call_at_ms(self._clock.now_ms() + max(1, left_ms), self._look)
+
+    def _look(self) -> None:
+        self._is_watching = False
+        self._drop_ended_locks()
+        if self._locks:
+            since_ms, lock = self._locks[0]
+            if self._clock.monotonic_ms() - since_ms >= self._lock_ms_max:
+                self._on_broken(
+                    reset_error("A storage operation exceeded its timeout", overloaded=True)
+                )
+                lock.cancel()
+                return
+        self._watch()
+
+
+def _failure_of(lock: Lock) -> Exception | None:
+    if lock.cancelled():
+        return reset_error("A commit was dropped before it was durable")
+    error = lock.exception()
+    assert error is None or isinstance(error, Exception)
+    return error

@@ -1,0 +1,70 @@
+"""A storage without a disk, for tests of gates: its commits become durable when the test says.
+
+Writes of a turn are kept aside until `commit`, and lost by `shut`; what is committed stays with
+the backend, so a new instance of the object finds it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from boomtown.actors.runtime.ports import ObjectGate, ObjectKey
+
+
+class MemoryStorage:
+    """`get`, `put` and `sync` of one object; satisfies ObjectStorage."""
+
+    def __init__(self, backend: MemoryBackend, key: ObjectKey, gate: ObjectGate) -> None:
+        self._backend = backend
+        self._gate = gate
+        self._committed: dict[str, Any] = backend.contents.setdefault(key, {})
+        self._written: dict[str, Any] = {}
+
+    async def get(self, key: str) -> Any:
+        self._gate.check_turn("storage.get")
+        return self._written.get(key, self._committed.get(key))
+
+    async def put(self, key: str, value: Any) -> None:
+        self._gate.check_turn("storage.put")
+        self._written[key] = value
+        self._gate.request_commit()
+
+    def commit(self) -> None:
+        self._committed.update(self._written)
+        self._written.clear()
+        if not self._backend.is_held:
+            return
+        durable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._backend.commits.append(durable)
+        self._gate.hold_output(durable)
+
+    def shut(self) -> None:
+        self._written.clear()
+
+    async def close(self) -> None:
+        self._backend.closed += 1
+
+
+class MemoryBackend:
+    """Satisfies StorageBackend. With `is_held`, each commit waits in `commits` for the test."""
+
+    def __init__(self) -> None:
+        self.contents: dict[ObjectKey, dict[str, Any]] = {}
+        self.commits: list[asyncio.Future[None]] = []
+        self.is_held = False
+        self.closed = 0
+
+    async def start(self) -> None:
+        """There is no index to load."""
+
+    async def stop_alarms(self) -> None:
+        """There are no alarms."""
+
+    def open(
+        self, key: ObjectKey, name: str | None, gate: ObjectGate, *, has_alarm: bool
+    ) -> MemoryStorage:
+        return MemoryStorage(self, key, gate)
+
+    async def aclose(self) -> None:
+        """There is nothing to make durable."""
