@@ -26,9 +26,7 @@ _COUNT_REVIEW_SESSIONS = (
 )
 
 
-def start_request(
-    tx: TownTransaction, session: Session, *, tokens: SessionTokens, run_ms_max: int
-) -> StartSession:
+def start_request(tx: TownTransaction, session: Session, *, tokens: SessionTokens) -> StartSession:
     """The order. Raises errors.NotFound where a row that it needs is gone."""
     town = get_town(tx)
     rig = get_rig(tx, session.rig_id)
@@ -61,7 +59,7 @@ def start_request(
         review_number=review_number,
         gates=config.refinery.gates,
         heartbeat_ms=tx.limits.heartbeat_ms,
-        run_ms_max=run_ms_max,
+        run_ms_max=tx.limits.session_run_ms_max,
         stop_grace_ms=tx.limits.stop_grace_ms,
         session_token=tokens.mint_session_token(
             town_id=town.town_id,

@@ -57,6 +57,8 @@ class TownLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     probe_timeout_ms: int = 10_000
     stop_timeout_ms: int = 15_000
     stop_grace_ms: int = 5_000  # SIGTERM to SIGKILL for an agent
+    proof_timeout_ms: int = 60_000  # a fetch of the rig's repository, then a look at it
+    session_run_ms_max: int = 3_600_000  # a body that runs longer is ended by its container
     silence_after_stop_ms: int = 180_000  # decisions 33: lease over, stop sent, then this
     done_grace_ms: int = 60_000  # decisions 34: a late done after "completed"
     dispatch_attempts_max: int = 5

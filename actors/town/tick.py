@@ -1,0 +1,186 @@
+"""One tick of a town: everything that its alarm does before it arms itself again.
+
+The phases, in this order, all in one turn and without an await: drain the inbox, read a snapshot,
+plan, apply the plan, read again, check the invariants, take the effects that are due. Each event
+and each action has a savepoint of its own; a phase that raises is logged, counted and passed over,
+so that no fault of one keeps the others, or the next tick, from happening (row 76). Invariants
+are reported and counted, never repaired (town.md 6.1).
+
+The caller (town_loop.py) starts the workers of the effects and arms the alarm in every outcome.
+What a tick has to say about itself is in TickReport, kept in memory for the status; the counters
+that must survive are rows.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+
+from boomtown.actors.town.actions import Action
+from boomtown.actors.town.alarm_time import next_alarm_at
+from boomtown.actors.town.apply_actions import apply_action
+from boomtown.actors.town.apply_events import apply_event
+from boomtown.actors.town.effects import prune_effects
+from boomtown.actors.town.inbox import DrainReport, count_pending, drain, prune
+from boomtown.actors.town.invariants import Violation, check
+from boomtown.actors.town.model import Effect
+from boomtown.actors.town.reconciler import plan
+from boomtown.actors.town.snapshot import Snapshot
+from boomtown.actors.town.store_snapshot import read_snapshot
+from boomtown.actors.town.store_town import bump_counter
+from boomtown.actors.town.transaction import TownTransaction
+
+logger = logging.getLogger("boomtown.town")
+
+T = TypeVar("T")
+
+COUNTER_TICKS = "ticks"
+COUNTER_DROPPED = "actions.dropped"
+COUNTER_FAILED = "actions.failed"
+COUNTER_VIOLATIONS = "invariants.violated"
+COUNTER_DEAD = "inbox.dead"
+
+
+class TickReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What one tick did."""
+
+    at_ms: int
+    drained: DrainReport
+    planned: tuple[str, ...]  # the tags of the actions, in their order
+    applied: int
+    dropped: int  # what they saw did not hold any more
+    failed: int  # raised: a bug, undone
+    violations: tuple[Violation, ...]
+    pending_events: int
+    next_alarm_at_ms: int
+    failed_phases: tuple[str, ...]
+    effects: tuple[Effect, ...]  # taken; their workers are to be started
+
+    def actions_by_type(self) -> dict[str, int]:
+        counts: dict[str, int] = {}
+        for tag in self.planned:
+            counts[tag] = counts.get(tag, 0) + 1
+        return counts
+
+
+class _Applied(msgspec.Struct):
+    """Counts of one plan's application."""
+
+    applied: int = 0
+    dropped: int = 0
+    failed: int = 0
+
+
+def run_tick(
+    tx: TownTransaction, take_effects: Callable[[TownTransaction], tuple[Effect, ...]]
+) -> TickReport:
+    """All phases. Raises nothing that a phase raised."""
+    failed_phases: list[str] = []
+
+    def phase(name: str, work: Callable[[], T], otherwise: T) -> T:
+        try:
+            return tx.in_savepoint(work)
+        except Exception:
+            # The loop must go on: what this phase would have done is done by the next tick.
+            logger.exception("tick_phase_failed phase=%s", name)
+            failed_phases.append(name)
+            return otherwise
+
+    soon_ms = tx.now_ms + tx.limits.alarm_active_ms
+    drained = phase("drain", lambda: drain(tx, apply_event), DrainReport())
+    actions = phase("plan", lambda: _plan(tx), ())
+    outcome = phase("apply", lambda: _apply_all(tx, actions), _Applied())
+    after: Snapshot | None = phase("read", lambda: read_snapshot(tx), None)
+    violations = phase("check", lambda: _check(tx, after), ())
+    phase("prune", lambda: _prune(tx), None)
+    effects = phase("effects", lambda: take_effects(tx), ())
+    phase("count", lambda: _count(tx, outcome, violations, drained), None)
+    return TickReport(
+        at_ms=tx.now_ms,
+        drained=drained,
+        planned=tuple(_tag(action) for action in actions),
+        applied=outcome.applied,
+        dropped=outcome.dropped,
+        failed=outcome.failed,
+        violations=violations,
+        pending_events=phase("depth", lambda: count_pending(tx)[0], 0),
+        next_alarm_at_ms=phase("arm", lambda: _next_alarm_at(tx, after), soon_ms),
+        failed_phases=tuple(failed_phases),
+        effects=effects,
+    )
+
+
+def check_town(tx: TownTransaction) -> tuple[Violation, ...]:
+    """The violations at this instant, for whoever asks between two ticks."""
+    return check(read_snapshot(tx), now_ms=tx.now_ms, limits=tx.limits)
+
+
+def _plan(tx: TownTransaction) -> tuple[Action, ...]:
+    return plan(read_snapshot(tx), now_ms=tx.now_ms, limits=tx.limits)
+
+
+def _apply_all(tx: TownTransaction, actions: tuple[Action, ...]) -> _Applied:
+    outcome = _Applied()
+    for action in actions:
+        try:
+            is_applied = tx.in_savepoint(lambda action=action: apply_action(tx, action))
+        except Exception:
+            # One action that raises must not stop the others; its savepoint has undone it.
+            logger.exception("action_failed action=%s", _tag(action))
+            outcome.failed += 1
+            continue
+        if is_applied:
+            outcome.applied += 1
+        else:
+            outcome.dropped += 1
+    return outcome
+
+
+def _check(tx: TownTransaction, snapshot: Snapshot | None) -> tuple[Violation, ...]:
+    if snapshot is None:
+        return ()
+    violations = check(snapshot, now_ms=tx.now_ms, limits=tx.limits)
+    for violation in violations:
+        logger.error(
+            "invariant_violated name=%s subject=%s message=%s",
+            violation.name,
+            violation.subject,
+            violation.message,
+        )
+    return violations
+
+
+def _prune(tx: TownTransaction) -> None:
+    prune(tx)
+    prune_effects(tx)
+
+
+def _count(
+    tx: TownTransaction,
+    outcome: _Applied,
+    violations: tuple[Violation, ...],
+    drained: DrainReport,
+) -> None:
+    counts = {
+        COUNTER_TICKS: 1,
+        COUNTER_DROPPED: outcome.dropped,
+        COUNTER_FAILED: outcome.failed,
+        COUNTER_VIOLATIONS: len(violations),
+        COUNTER_DEAD: drained.dead,
+    }
+    for name, by in counts.items():
+        if by:
+            bump_counter(tx, name, by=by)
+
+
+def _next_alarm_at(tx: TownTransaction, after: Snapshot | None) -> int:
+    if after is None:  # the town cannot be read: look again soon
+        return tx.now_ms + tx.limits.alarm_active_ms
+    return next_alarm_at(after, tx.now_ms, tx.limits)
+
+
+def _tag(action: Action) -> str:
+    return str(type(action).__struct_config__.tag)
