@@ -36,6 +36,13 @@ def test_a_kill_loses_nothing() -> None:
     assert (report.bad, report.first_bad) == (0, None)
 
 
+@pytest.mark.parametrize("failure", [FaultKind.IO_ERROR, FaultKind.DISK_FULL])
+def test_one_failed_operation_and_a_later_power_cut_lose_nothing(failure: FaultKind) -> None:
+    report = sweep(CommitPathStory(), SweepPlan(outage=failure, patterns=3))
+    assert report.cases > 500
+    assert (report.bad, report.first_bad) == (0, None)
+
+
 @pytest.mark.parametrize(
     "story",
     [

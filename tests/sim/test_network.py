@@ -89,6 +89,25 @@ def test_a_held_end_gets_everything_later() -> None:
     assert run_virtually(main, Choices(seed=1)) == [b"\0", b"\1", b"\2"]
 
 
+def test_an_unplugged_host_neither_sends_nor_gets() -> None:
+    async def main(loop: VirtualLoop) -> list[bytes]:
+        network, received = new_network(loop, LinkQuality())
+        network.send(Envelope("a", "b", b"1"))
+        network.unplug("b")
+        await asyncio.sleep(1)
+        network.plug("b")
+        network.attach("b", lambda envelope: received.append(envelope.payload))
+        network.unplug("a")
+        network.send(Envelope("a", "b", b"2"))
+        network.send(Envelope("a#1", "b", b"3"))
+        network.plug("a")
+        network.send(Envelope("a", "b", b"4"))
+        await asyncio.sleep(1)
+        return received
+
+    assert run_virtually(main, Choices(seed=1)) == [b"4"]
+
+
 def test_calm_ends_every_fault() -> None:
     async def main(loop: VirtualLoop) -> list[bytes]:
         network, received = new_network(loop, BAD._replace(lose_per_mille=900))

@@ -28,7 +28,7 @@ from boomtown.sim.virtual_loop import START_MS, VirtualLoop, run_virtually
 DATA_DIR = Path("/data")
 KEYS = tuple(ObjectKey("Counter", f"{first:02x}" + "0" * 62) for first in range(3))
 ROUNDS = 5  # of one number for each database
-STOPPED = (MachineStopped, apsw.Error, DurableObjectError)
+STOPPED = (MachineStopped, apsw.Error, DurableObjectError, OSError)
 
 
 class CommitPathStory:

@@ -161,6 +161,8 @@ class Disk:
         self.faults = faults
         self.model = model or DiskModel()
         self.is_stopped = False
+        self.stopped_by: FaultKind | None = None  # the fault that ended this life, if one did
+        self.on_stop: Callable[[], None] | None = None  # called once, within the operation
         self.syncs = 0  # of files and folders, the lying ones included
         self._live: Names = {ROOT: None}
         self._durable: Names = {ROOT: None}
@@ -283,9 +285,14 @@ class Disk:
 
     # Outages.
 
-    def stop(self) -> None:
-        """End this life."""
+    def stop(self, cause: FaultKind | None = None) -> None:
+        """End this life; harmless when it has ended."""
+        if self.is_stopped:
+            return
         self.is_stopped = True
+        self.stopped_by = cause
+        if self.on_stop is not None:
+            self.on_stop()
 
     def after_power_cut(self, landing: Landing, faults: FaultPoints) -> Disk:
         """The disk as the next life finds it; ends this one."""
@@ -367,7 +374,7 @@ class Disk:
     def _meet(self, point: str, path: str) -> None:
         match self.faults.reach(point):
             case FaultKind.POWER_CUT | FaultKind.KILL as kind:
-                self.stop()
+                self.stop(kind)
                 raise MachineStopped(f"{kind.value} at {point} of {path}")
             case FaultKind.DISK_FULL:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)

@@ -72,6 +72,7 @@ class Network:
         self._quality = quality
         self._ends: dict[str, Receive] = {}
         self._partitions: set[frozenset[str]] = set()  # membership only, never iterated
+        self._unplugged: set[str] = set()  # membership only, never iterated
         self._held: dict[str, list[Envelope]] = {}
         self._counts = NetworkStatistics(0, 0, 0, 0, 0)
         self._call_numbers = itertools.count(1)
@@ -88,6 +89,9 @@ class Network:
     def send(self, envelope: Envelope) -> None:
         """Hand a message to the network; it may arrive, later."""
         self._count(sent=1)
+        if _host(envelope.sender) in self._unplugged:
+            self._count(cut=1)
+            return
         copies = 1
         if self._choices.chance(self._quality.double_per_mille, label="network.double"):
             copies = 2
@@ -101,6 +105,18 @@ class Network:
                 spread_ms + 1, label="network.delay"
             )
             self._clock.call_at_ms(self._clock.now_ms() + delay_ms, lambda: self._arrive(envelope))
+
+    def unplug(self, name: str) -> None:
+        """The host of this name is off: nothing it sends goes out, its ends are gone, and what
+        was held for it is lost."""
+        self._unplugged.add(name)
+        for end in sorted(self._ends):
+            if _host(end) == name:
+                self.detach(end)
+
+    def plug(self, name: str) -> None:
+        """The host is on again; its ends are to be attached anew."""
+        self._unplugged.discard(name)
 
     def partition(self, first: str, second: str) -> None:
         """Cut the link of two ends, both ways."""
@@ -176,7 +192,7 @@ class Network:
         link = frozenset((_host(envelope.sender), _host(envelope.receiver)))
         held = self._held.get(_host(envelope.receiver))
         receive = self._ends.get(envelope.receiver)
-        if link in self._partitions or receive is None:
+        if link in self._partitions or receive is None:  # an unplugged host has no ends
             self._count(cut=1)
         elif held is not None:
             held.append(envelope)

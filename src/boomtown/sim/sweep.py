@@ -8,6 +8,9 @@ survivor is made, and the story checks it. With two lives the first life ends at
 operations, by a power cut or by a kill, the story works on in the second life (its recovery
 included), and *that* life is cut at every operation.
 
+A fault that fails one operation (IO_ERROR, DISK_FULL) is swept alike: the story goes on as far as
+it can, and the power is cut when it has returned.
+
 A case whose fault never fired is a defect of the harness and raises. A sweep proves something
 only beside its mutants: the same sweep must find bad cases with the sync removed, with the folder
 sync removed, and with replies that do not wait.
@@ -81,7 +84,7 @@ class SweepPlan(NamedTuple):
     """How thorough a sweep is."""
 
     patterns: int = 6  # landing patterns of each cut: nothing, everything, then chosen ones
-    outage: FaultKind = FaultKind.POWER_CUT  # what ends the life that is swept
+    outage: FaultKind = FaultKind.POWER_CUT  # what strikes the life that is swept
     model: DiskModel = DiskModel()
     every: int = 1  # only every nth operation; 1 sweeps all
     first_ends: int = 0  # two lives: at how many operations the first life ends; 0 is one life

@@ -237,7 +237,7 @@ def _step_owner(handle: asyncio.Handle) -> object | None:
     """Whose step a handle is: a task, or the durable object at whose gate one of its tasks asks
     (`enter(task, ...)` of the runtime's gates). None for a plain callback."""
     callback = handle._callback  # type: ignore[attr-defined] # pyright: ignore
-    arguments: Any = handle._args  # type: ignore[attr-defined] # pyright: ignore
+    arguments: Any = handle._args  # pyright: ignore
     owner: Any = getattr(callback, "__self__", None)
     if isinstance(owner, asyncio.Task):
         return cast(object, owner)
