@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from boomtown.actors.town.effects import EffectWorkers
 from boomtown.actors.town.ports import Containers, SessionTokens
 from boomtown.actors.town.store_sessions import reset_running_effects
-from boomtown.actors.town.store_town import find_town
+from boomtown.actors.town.store_town import find_town, list_counters
 from boomtown.actors.town.tick import TickReport, run_tick
 from boomtown.actors.town.transaction import TownTransaction
 
@@ -88,3 +88,32 @@ class TownLoop:
         current_ms = await self._storage.get_alarm()
         if current_ms is None or at_ms < current_ms:
             await self._storage.set_alarm(at_ms)
+
+    def facts(self) -> dict[str, Any]:
+        """What the status says of the reconciler (town.md 6): the last tick, and the counters."""
+        tx = self._begin()
+        facts: dict[str, Any] = {
+            "counters": list_counters(tx),
+            "in_flight": self._workers.in_flight,
+        }
+        report = self._last
+        if report is None:
+            return facts
+        return {
+            **facts,
+            "at": report.at_ms,
+            "eventsDrained": report.drained.applied + report.drained.stale,
+            "eventsFailed": report.drained.failed,
+            "deadLetters": report.drained.dead,
+            "actionsEmitted": len(report.planned),
+            "actionsByType": report.actions_by_type(),
+            "actionsDropped": report.dropped,
+            "actionsFailed": report.failed,
+            "effectsStarted": len(report.effects),
+            "invariantViolations": [
+                {"name": found.name, "subject": found.subject, "message": found.message}
+                for found in report.violations
+            ],
+            "pendingEventCount": report.pending_events,
+            "failedPhases": list(report.failed_phases),
+        }

@@ -91,7 +91,7 @@ class OpenTown(Town):
         await self.alarm(AlarmInfo(scheduled_time=0, retry_count=0))
 
     async def last_violations(self) -> list[list[str]]:
-        report = self.loop.last_tick
+        report = self._loop.last_tick
         found = () if report is None else report.violations
         return [[violation.name, violation.subject, violation.message] for violation in found]
 
