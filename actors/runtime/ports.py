@@ -81,6 +81,11 @@ class CommitPath(Protocol):
         for one object; None where replies need not wait (`Durability.PROCESS`)."""
         ...
 
+    def run_job(self, job: Callable[[], object]) -> asyncio.Future[None]:
+        """Run `job` (a checkpoint) off the loop thread, after every commit submitted so far. The
+        caller keeps everybody else from that connection until the future is done."""
+        ...
+
     async def close_database(self, close: Callable[[], None], wal_path: Path) -> None:
         """Run `close` off the loop thread, after every commit of that log is durable."""
         ...
@@ -106,9 +111,12 @@ class AlarmRegistry(Protocol):
     """The alarm scheduler, as an object's storage sees it. Invariant: the registered instant is
     never later than the durable one in the object's own database (durable-actors 5.6)."""
 
-    def register(self, key: ObjectKey, name: str | None, at_ms: int | None) -> None:
-        """Set, move or (None) remove the object's alarm. Earlier: before the commit; later or
-        none: after it is durable. Raises where the index cannot be written."""
+    def register(
+        self, key: ObjectKey, name: str | None, at_ms: int | None
+    ) -> asyncio.Future[None] | None:
+        """Set, move or (None) remove the object's alarm. Earlier: before the commit, which waits
+        for the future; later or none: after it is durable. The future is done when the index is
+        durable, None where nobody need wait. Raises where the index cannot be written."""
         ...
 
 

@@ -111,6 +111,7 @@ class HttpLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Bounds of the front."""
 
     body_bytes_max: int = 1_048_576  # http.md 1
+    verified_keys_kept_max: int = 256  # operators' keys; a forgotten one costs one actor call
     shutdown_ms_max: int = 15_000  # decisions 52
     session_token_ms: int = 8 * 3_600_000  # http.md 4
     token_refresh_expired_ms_max: int = 86_400_000  # decisions 47

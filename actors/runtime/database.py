@@ -1,0 +1,257 @@
+"""One SQLite file: its connection, its pragmas, its write-ahead log.
+
+Theory of operation. An object's database is a file that one process opens once: WAL mode with
+exclusive locking, so there is no shared-memory file, and a second process gets BusyError. SQLite
+itself never syncs a commit (synchronous=NORMAL, no automatic checkpoint): a commit is in the page
+cache when COMMIT returns and survives the process; the commit path makes it survive the power
+(commit_path.py). What COMMIT left in the log is told by SQLite's WAL hook: with n frames in the
+log the commit ends at byte 32 + n * (24 + page size).
+
+Used on the loop thread, except that `checkpoint` and `close` may run in the flush thread while
+nothing else uses the connection. The main file is never opened by another descriptor in this
+process: closing that would drop SQLite's POSIX locks. The log may be.
+
+The connection has two faces. Our own statements carry PREPARE_PERSISTENT, a user's do not, so the
+two never share an entry of the statement cache, and the authoriser (sql_authorizer.py), which
+SQLite asks when it compiles, cannot be got round by a text that we had compiled before.
+
+A crash at any point leaves what SQLite's recovery makes of file and log. A new file is complete
+in its folder only after the first commit, whose acknowledgement waits for the folder's sync.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+import apsw
+import msgspec
+
+from boomtown.actors.runtime.ports import Commit, ObjectKey
+from boomtown.actors.runtime.runtime_errors import SqlError
+from boomtown.actors.runtime.sqlite_surface import (
+    SqliteConnection,
+    SqliteCursor,
+    SqlRow,
+    SqlValue,
+)
+from boomtown.limits import RuntimeLimits
+
+WAL_HEADER_BYTES = 32
+FRAME_HEADER_BYTES = 24
+WAL_SUFFIX = "-wal"
+
+
+def make_folders(folder: Path) -> None:
+    """Make `folder` and what is missing above it, on the real disk."""
+    folder.mkdir(parents=True, exist_ok=True)
+
+
+class DatabaseOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How files are opened."""
+
+    page_size: int = 1024  # decisions 19; of new files only
+    vfs: str | None = None  # a registered VFS under SQLite; None: the operating system's
+    make_folders: Callable[[Path], None] = make_folders  # of the disk that the VFS writes to
+    statements_cached: int = 100
+
+
+def database_path(data_dir: Path, key: ObjectKey) -> Path:
+    """`<data_dir>/actors/<Class>/<2 hex>/<id>.sqlite` (decisions 14)."""
+    return data_dir / "actors" / key.class_name / key.object_id[:2] / f"{key.object_id}.sqlite"
+
+
+def sql_error(error: apsw.Error) -> SqlError:
+    """`error` in the words of durable-actors 4.5: the message ends with SQLite's code."""
+    code = getattr(error, "result", None)
+    text = str(error)
+    offset = getattr(error, "error_offset", -1)
+    if isinstance(offset, int) and offset >= 0:
+        text = f"{text} at offset {offset}"
+    if not isinstance(code, int):
+        return SqlError(text)
+    name = apsw.mapping_result_codes.get(code, code)
+    return SqlError(f"{text}: {name}")
+
+
+class Database:
+    """An open file. Raises apsw errors as they come, except where said."""
+
+    def __init__(self, path: Path, options: DatabaseOptions, limits: RuntimeLimits) -> None:
+        """Open `path`, made with its folders where it is not there.
+
+        Raises apsw.BusyError while another process has it, apsw.Error where it is no database,
+        OSError where folders cannot be made.
+        """
+        options.make_folders(path.parent)
+        self.path = path
+        self.wal_path = path.with_name(path.name + WAL_SUFFIX)
+        self.wal_generation = 1
+        self.wal_end = 0
+        self.is_guarded = False  # while a user's statement is compiled or stepped
+        self._vfs = options.vfs or ""
+        connection = apsw.Connection(
+            str(path), vfs=options.vfs, statementcachesize=options.statements_cached
+        )
+        self._connection = cast("SqliteConnection", connection)
+        try:
+            self.page_size = self._prepare_connection(options, limits)
+            self.wal_end = self._wal_bytes()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _prepare_connection(self, options: DatabaseOptions, limits: RuntimeLimits) -> int:
+        connection = self._connection
+        # Exclusive before WAL: else SQLite makes a shared-memory file, which a VFS may not have.
+        self._set_pragma("locking_mode", "exclusive")
+        connection.execute(f"PRAGMA page_size = {options.page_size}").fetchall()
+        self._set_pragma("auto_vacuum", 0)
+        self._set_pragma("journal_mode", "wal")
+        self._set_pragma("synchronous", 1)
+        self._set_pragma("wal_autocheckpoint", 0)
+        self._set_pragma("foreign_keys", 1)
+        self._set_pragma("recursive_triggers", 0)
+        for setting in (apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, apsw.SQLITE_DBCONFIG_DEFENSIVE):
+            if connection.config(setting, 1) != 1:
+                raise SqlError(f"SQLite refused database setting {setting}")
+        for limit, value in (
+            (apsw.SQLITE_LIMIT_LENGTH, limits.value_bytes_max),
+            (apsw.SQLITE_LIMIT_SQL_LENGTH, limits.sql_text_bytes_max),
+            (apsw.SQLITE_LIMIT_COLUMN, limits.sql_columns_max),
+            (apsw.SQLITE_LIMIT_VARIABLE_NUMBER, limits.sql_bindings_max),
+            (apsw.SQLITE_LIMIT_LIKE_PATTERN_LENGTH, limits.sql_like_pattern_bytes_max),
+            (apsw.SQLITE_LIMIT_EXPR_DEPTH, limits.sql_expression_depth_max),
+            (apsw.SQLITE_LIMIT_COMPOUND_SELECT, limits.sql_compound_terms_max),
+            (apsw.SQLITE_LIMIT_VDBE_OP, limits.sql_program_steps_max),
+            (apsw.SQLITE_LIMIT_TRIGGER_DEPTH, limits.sql_trigger_depth_max),
+            (apsw.SQLITE_LIMIT_FUNCTION_ARG, limits.sql_function_arguments_max),
+            (apsw.SQLITE_LIMIT_ATTACHED, 0),
+        ):
+            connection.limit(limit, value)
+        connection.set_wal_hook(self._note_commit)
+        return self.read_int("PRAGMA page_size")
+
+    def _set_pragma(self, name: str, value: int | str) -> None:
+        # Fetched to the end, or SQLite would not run it; then read back, for it may refuse.
+        self._connection.execute(f"PRAGMA {name} = {value}").fetchall()
+        got = self._connection.execute(f"PRAGMA {name}").fetchall()
+        if got != [(value,)]:
+            raise SqlError(f"SQLite refused PRAGMA {name} = {value}: {got}")
+
+    def _wal_bytes(self) -> int:
+        try:
+            log = apsw.VFSFile(
+                self._vfs, str(self.wal_path), [apsw.SQLITE_OPEN_WAL | apsw.SQLITE_OPEN_READONLY, 0]
+            )
+        except apsw.CantOpenError:
+            return 0
+        try:
+            return log.xFileSize()
+        finally:
+            log.xClose()
+
+    def _note_commit(self, _: SqliteConnection, __: str, frames: int) -> int:
+        self.wal_end = WAL_HEADER_BYTES + frames * (FRAME_HEADER_BYTES + self.page_size)
+        return apsw.SQLITE_OK
+
+    @property
+    def connection(self) -> SqliteConnection:
+        """For sql.py's cursors."""
+        return self._connection
+
+    @property
+    def is_in_transaction(self) -> bool:
+        return self._connection.in_transaction
+
+    def set_authorizer(self, authorizer: Callable[[int, str | None, str | None], int]) -> None:
+        """Ask `authorizer(operation, first, second)` at each compilation of a user's statement,
+        that is, while `is_guarded`; it answers SQLITE_OK, SQLITE_DENY or SQLITE_IGNORE."""
+
+        def ask(
+            operation: int, first: str | None, second: str | None, _: str | None, __: str | None
+        ) -> int:
+            return authorizer(operation, first, second) if self.is_guarded else apsw.SQLITE_OK
+
+        self._connection.authorizer = ask
+
+    def run(self, sql: str, bindings: tuple[SqlValue, ...] = ()) -> None:
+        """Run one of our own statements."""
+        self.cursor(sql, bindings).close()
+
+    def cursor(self, sql: str, bindings: tuple[SqlValue, ...] = ()) -> SqliteCursor:
+        """The rows of one of our own statements, read as they are taken."""
+        was_guarded, self.is_guarded = self.is_guarded, False
+        try:
+            return self._connection.execute(
+                sql, bindings, prepare_flags=apsw.SQLITE_PREPARE_PERSISTENT
+            )
+        finally:
+            self.is_guarded = was_guarded
+
+    def rows(self, sql: str, bindings: tuple[SqlValue, ...] = ()) -> list[SqlRow]:
+        """All rows of one of our own statements."""
+        return self.cursor(sql, bindings).fetchall()
+
+    def read_int(self, sql: str) -> int:
+        """The one integer that `sql` yields."""
+        ((value,),) = self.rows(sql)
+        assert isinstance(value, int)
+        return value
+
+    def changes(self) -> int:
+        """Rows changed by the last writing statement."""
+        return self._connection.changes()
+
+    def total_changes(self) -> int:
+        """Rows changed since the file was opened, triggers included."""
+        return self._connection.total_changes()
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of the pages in use (durable-actors 4.5: databaseSize)."""
+        pages = self.read_int("PRAGMA page_count") - self.read_int("PRAGMA freelist_count")
+        return pages * self.page_size
+
+    def has_table(self, name: str) -> bool:
+        return bool(
+            self.rows("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?", (name,))
+        )
+
+    def erase(self) -> None:
+        """Leave an empty database, as one commit; there must be no transaction and no cursor."""
+        setting = apsw.SQLITE_DBCONFIG_RESET_DATABASE
+        self._connection.config(setting, 1)
+        self._connection.limit(apsw.SQLITE_LIMIT_ATTACHED, 1)  # VACUUM attaches its new image
+        try:
+            self.run("VACUUM")
+        finally:
+            self._connection.limit(apsw.SQLITE_LIMIT_ATTACHED, 0)
+            self._connection.config(setting, 0)
+
+    def commit_of(self, key: ObjectKey) -> Commit:
+        """What the log holds now, for the commit path."""
+        return Commit(key, self.wal_path, self.wal_generation, self.wal_end)
+
+    def checkpoint(self) -> bool:
+        """Move the log's content into the main file, both synced, and empty the log. False where
+        an unfinished cursor stands in the way; nothing is lost then."""
+        try:
+            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        except (apsw.BusyError, apsw.LockedError):
+            return False
+        self.wal_generation += 1
+        self.wal_end = 0
+        return True
+
+    def checkpoint_and_close(self) -> None:
+        """Both; the file is closed even where the checkpoint fails."""
+        try:
+            self.checkpoint()
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Close the file; the log stays as it is. Harmless when closed."""
+        self._connection.close()

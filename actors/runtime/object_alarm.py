@@ -1,0 +1,201 @@
+"""An object's one alarm: what its database says, and what the host's index was told.
+
+Theory of operation. The alarm is a row of the object's own database, written in its transactions
+and rolled back with them. The host's index (alarm_scheduler.py) learns of it under one invariant:
+**the registered instant is never later than the durable one** (durable-actors 5.6). So an earlier
+instant is registered before the commit (`before_commit`), a later one, or none, when the commit
+is durable (`became_durable`); of the latter at most one is under way, the newest wins, and a
+failure is harmless, because a delivery that comes too early is turned away here and corrected.
+
+While the handler runs, the alarm that it was called for is still in the database, its deletion
+*deferred*: `get` answers None, a success deletes it, a failure leaves it to be retried, and
+whatever the handler sets itself takes its place (5.2, 5.3).
+
+`_changes` counts writes of the row; what it was at the last commit that is durable tells whether
+a delivery that does not match may be judged by the database (5.5).
+
+A crash in a handler finds the old row in database and index: it runs again. A crash between the
+durable deletion and the index's: the delivery finds no alarm and is cancelled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+
+import apsw
+import msgspec
+
+from boomtown.actors.runtime.database import Database
+from boomtown.actors.runtime.ports import AlarmRegistry, ObjectKey
+from boomtown.actors.runtime.transactions import Transactions
+from boomtown.clock import Clock
+
+_CREATE = "CREATE TABLE IF NOT EXISTS _cf_METADATA (key INTEGER PRIMARY KEY, value ANY) STRICT"
+_READ = "SELECT value FROM _cf_METADATA WHERE key = 1"  # 1: the alarm, ms since the epoch
+_WRITE = "INSERT OR REPLACE INTO _cf_METADATA (key, value) VALUES (1, ?)"
+_DELETE = "DELETE FROM _cf_METADATA WHERE key = 1"
+
+
+class AlarmStart(enum.StrEnum):
+    """What to do with a delivery."""
+
+    RUN = "run"  # call the handler, then `finish` or `fail`
+    CANCELLED = "cancelled"  # stale: the index was told what is true
+
+
+class _State(msgspec.Struct, frozen=True):
+    """What a rollback takes back."""
+
+    stored_ms: int | None  # in the database, as the open transaction sees it
+    changes: int  # writes of it so far
+    defers_deletion: bool  # the handler runs and has set nothing
+    has_table: bool
+
+
+class ObjectAlarm:
+    """The alarm of one live object (a Participant and AlarmCommit of its transactions)."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        transactions: Transactions,
+        key: ObjectKey,
+        name: str | None,
+        registry: AlarmRegistry,
+        clock: Clock,
+    ) -> None:
+        self._database = database
+        self._transactions = transactions
+        self._key = key
+        self._name = name
+        self._registry = registry
+        self._clock = clock
+        has_table = database.has_table("_cf_METADATA")
+        rows = database.rows(_READ) if has_table else []
+        stored_ms = rows[0][0] if rows else None
+        assert stored_ms is None or isinstance(stored_ms, int)
+        self._state = _State(stored_ms, 0, False, has_table)
+        self._registered_ms = stored_ms
+        self._durable_changes = 0
+        self._later_under_way: asyncio.Future[None] | None = None
+
+    def get(self) -> int | None:
+        """The instant, in ms since the epoch; None where no alarm is set (5.2)."""
+        return None if self._state.defers_deletion else self._state.stored_ms
+
+    def set(self, at_ms: int | None, *, is_confirmed: bool) -> None:
+        """Set the instant, or none. The same value again writes nothing. The caller has checked
+        that `at_ms` is after the epoch; a past instant becomes now (5.1)."""
+        if at_ms is not None:
+            at_ms = max(at_ms, self._clock.now_ms())
+        if self._state.defers_deletion:
+            # The very instant that is being delivered may be set again: it needs a new delivery,
+            # so the index must be told, though the row may stay as it is.
+            self._transactions.begin_write(is_confirmed=is_confirmed)
+            self._registered_ms = None
+            self._change(defers_deletion=False)
+        if at_ms != self._state.stored_ms:
+            self._transactions.begin_write(is_confirmed=is_confirmed)
+            self._write(at_ms)
+
+    def _write(self, at_ms: int | None) -> None:
+        try:
+            if not self._state.has_table:
+                self._database.run(_CREATE)
+            if at_ms is None:
+                self._database.run(_DELETE)
+            else:
+                self._database.run(_WRITE, (at_ms,))
+        except apsw.Error as error:
+            raise self._transactions.translated(error) from error
+        self._state = _State(at_ms, self._state.changes + 1, False, True)
+
+    def _change(self, *, defers_deletion: bool) -> None:
+        self._state = msgspec.structs.replace(self._state, defers_deletion=defers_deletion)
+
+    def begin(self, scheduled_at_ms: int) -> AlarmStart:
+        """Judge a delivery that has arrived (5.5); after RUN the handler must be called."""
+        stored_ms = self._state.stored_ms
+        if stored_ms == scheduled_at_ms:
+            self._change(defers_deletion=True)
+            return AlarmStart.RUN
+        if self._state.changes != self._durable_changes:
+            # A change is under way whose commit may yet fail: run, and leave it alone.
+            return AlarmStart.RUN
+        if stored_ms is not None and stored_ms <= self._clock.now_ms():
+            self._change(defers_deletion=True)
+            return AlarmStart.RUN
+        self._registered_ms = scheduled_at_ms
+        self._register_later()
+        return AlarmStart.CANCELLED
+
+    def finish(self) -> None:
+        """The handler has succeeded: delete the alarm that it ran for, unless it set its own.
+        Confirmed; the caller commits and waits until that is durable."""
+        if self._state.defers_deletion:
+            self._change(defers_deletion=False)
+            self._transactions.begin_write(is_confirmed=True, commits_at_turn_end=False)
+            self._write(None)
+
+    def fail(self) -> None:
+        """The handler has failed: the alarm is still set, to be delivered again."""
+        self._change(defers_deletion=False)
+
+    def abandon(self, scheduled_at_ms: int) -> None:
+        """The scheduler gives up: delete the alarm if it is still that one."""
+        if self._state.stored_ms == scheduled_at_ms:
+            self._change(defers_deletion=False)
+            self._transactions.begin_write(is_confirmed=True, commits_at_turn_end=False)
+            self._write(None)
+
+    def before_commit(self) -> asyncio.Future[None] | None:
+        stored_ms = self._state.stored_ms
+        if stored_ms is None:
+            return None
+        if self._registered_ms is not None and self._registered_ms <= stored_ms:
+            return None
+        index = self._registry.register(self._key, self._name, stored_ms)
+        self._registered_ms = stored_ms
+        return None if index is None or (index.done() and not index.exception()) else index
+
+    def committed(self) -> int:
+        return self._state.changes
+
+    def became_durable(self, token: int) -> None:
+        self._durable_changes = max(self._durable_changes, token)
+        if self._durable_changes == self._state.changes:
+            self._register_later()
+
+    def _register_later(self) -> None:
+        if self._later_under_way is not None or self._registered_ms == self._state.stored_ms:
+            return
+        try:
+            index = self._registry.register(self._key, self._name, self._state.stored_ms)
+        except Exception:
+            # Harmless: the index keeps an earlier instant, whose delivery is turned away, and
+            # that tries again. `_registered_ms` still says what the index has.
+            return
+        self._registered_ms = self._state.stored_ms
+        if index is not None and not index.done():
+            self._later_under_way = index
+            index.add_done_callback(self._later_ended)
+
+    def _later_ended(self, _: asyncio.Future[None]) -> None:
+        self._later_under_way = None
+        if self._durable_changes == self._state.changes and not self._transactions.is_broken:
+            self._register_later()
+
+    def remember(self) -> object:
+        return self._state
+
+    def restore(self, memento: object) -> None:
+        assert isinstance(memento, _State)
+        self._state = memento
+
+    def erased(self) -> None:
+        self._state = _State(None, self._state.changes + 1, False, False)
+
+    def shut(self) -> None:
+        """It has no cursor."""

@@ -1,0 +1,339 @@
+"""`ctx.storage`: what an object's code does with its database (durable-actors 4).
+
+Theory of operation. Every operation happens when it is called, inline, and what it returns is
+awaitable only for the sake of Cloudflare's surface: awaiting it does not yield to the loop, so
+no other event can come between two of them (durable-actors 0.3). `sync` and `transaction` do
+wait. Each first asks the gate whether this is a turn of this object, and raises what broke the
+object if it is broken. Atomicity, durability and the output gate: transactions.py.
+
+The runtime calls, outside the object's own code: `start` once, `commit` at each turn's end where
+it was asked for, the `*_alarm` four around a delivery, `shut` at a reset, `close` at the end.
+After `shut` every operation raises its reason; code that goes on cannot write.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Generic, TypeVar, overload
+
+import msgspec
+
+from boomtown.actors.runtime.database import Database
+from boomtown.actors.runtime.object_alarm import AlarmStart, ObjectAlarm
+from boomtown.actors.runtime.ports import AlarmRegistry, CommitPath, ObjectGate, ObjectKey
+from boomtown.actors.runtime.runtime_errors import reset_error
+from boomtown.actors.runtime.sql import Sql
+from boomtown.actors.runtime.stored_values import decode_value, encode_value
+from boomtown.actors.runtime.sync_kv import KeyValueTable, ListOptions, SyncKv
+from boomtown.actors.runtime.transactions import Frame, Transactions
+from boomtown.clock import Clock
+from boomtown.limits import RuntimeLimits
+
+T = TypeVar("T")
+
+
+class Ready(Generic[T]):
+    """Something that has happened: awaiting it gives its value without yielding."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: T) -> None:
+        self._value = value
+
+    def __await__(self) -> Generator[Any, None, T]:
+        return self._value
+        yield  # makes this a generator function
+
+
+class Storage:
+    """One live object's storage. Used on the loop thread, in the object's turns."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        key: ObjectKey,
+        name: str | None,
+        gate: ObjectGate,
+        commit_path: CommitPath,
+        alarms: AlarmRegistry,
+        has_alarm: bool,
+        clock: Clock,
+        limits: RuntimeLimits,
+    ) -> None:
+        """`has_alarm`: whether the class has a handler, without which none may be set."""
+        self._database = database
+        self._gate = gate
+        self._commit_path = commit_path
+        self._has_alarm = has_alarm
+        self._transactions = Transactions(
+            database=database,
+            key=key,
+            gate=gate,
+            commit_path=commit_path,
+            wal_bytes_checkpoint=limits.wal_bytes_checkpoint,
+        )
+        self._table = KeyValueTable(database, self._transactions)
+        self._alarm = ObjectAlarm(
+            database=database,
+            transactions=self._transactions,
+            key=key,
+            name=name,
+            registry=alarms,
+            clock=clock,
+        )
+        self.kv = SyncKv(self._table, self._transactions)
+        self.sql = Sql(database, self._transactions)
+        for participant in (self._table, self._alarm, self.sql):
+            self._transactions.join(participant)
+        self._transactions.join_alarm(self._alarm)
+
+    @overload
+    def get(self, key: str, /) -> Ready[Any]: ...
+    @overload
+    def get(self, key: Sequence[str], /) -> Ready[dict[str, Any]]: ...
+    def get(self, key: str | Sequence[str], /) -> Ready[Any]:
+        """A fresh copy of the value, None where there is none; for several keys a dict in the
+        order of the keys, without the missing ones."""
+        self._transactions.check("storage.get")
+        if isinstance(key, str):
+            data = self._table.get(key)
+            return Ready(None if data is None else decode_value(data))
+        found = ((each, self._table.get(each)) for each in sorted(dict.fromkeys(key)))
+        return Ready({each: decode_value(data) for each, data in found if data is not None})
+
+    @overload
+    def put(
+        self, key: str, value: object, /, *, allow_unconfirmed: bool = False
+    ) -> Ready[None]: ...
+    @overload
+    def put(
+        self, entries: Mapping[str, object], /, *, allow_unconfirmed: bool = False
+    ) -> Ready[None]: ...
+    def put(
+        self,
+        key: str | Mapping[str, object],
+        value: object = msgspec.UNSET,
+        /,
+        *,
+        allow_unconfirmed: bool = False,
+    ) -> Ready[None]:
+        """Write one key, or all entries of a mapping or none. Entries whose value is
+        msgspec.UNSET are skipped. Raises DataCloneError where a value cannot be kept."""
+        self._transactions.check("storage.put")
+        if isinstance(key, str):
+            if value is msgspec.UNSET:
+                raise TypeError("put takes a key and a value, or a mapping")
+            self._table.put(key, encode_value(value), is_confirmed=not allow_unconfirmed)
+            return Ready(None)
+        if value is not msgspec.UNSET:
+            raise TypeError("put takes a key and a value, or a mapping")
+        entries = {
+            each: encode_value(item) for each, item in key.items() if item is not msgspec.UNSET
+        }
+        if entries:
+            self._table.put_all(entries, is_confirmed=not allow_unconfirmed)
+        return Ready(None)
+
+    def delete(self, key: str | Sequence[str], /, *, allow_unconfirmed: bool = False) -> Ready[int]:
+        """How many of the keys were there; for one key that is a bool."""
+        self._transactions.check("storage.delete")
+        is_confirmed = not allow_unconfirmed
+        if isinstance(key, str):
+            return Ready(self._table.delete((key,), is_confirmed=is_confirmed) > 0)
+        return Ready(self._table.delete(tuple(key), is_confirmed=is_confirmed))
+
+    def list(
+        self,
+        *,
+        start: str | None = None,
+        start_after: str | None = None,
+        end: str | None = None,
+        prefix: str | None = None,
+        reverse: bool = False,
+        limit: int | None = None,
+    ) -> Ready[dict[str, Any]]:
+        """The entries of a range in the order of their keys' UTF-8 bytes, `reverse` from its
+        end. Raises TypeError for both starts at once, or a limit below 1."""
+        self._transactions.check("storage.list")
+        options = ListOptions(
+            start=start,
+            start_after=start_after,
+            end=end,
+            prefix=prefix,
+            reverse=reverse,
+            limit=limit,
+        )
+        entries = self._table.entries(options)
+        return Ready({key: decode_value(value) for key, value in entries})
+
+    def sync(self) -> asyncio.Future[None]:
+        """Done when every write before this call, confirmed or not, is durable; fails where the
+        object is broken. Awaiting it lets other events in."""
+        self._gate.check_turn("storage.sync")
+        return self._transactions.sync()
+
+    async def transaction(self, callback: Callable[[Transaction], Awaitable[T]]) -> T:
+        """Run `callback` as a critical section whose writes, through `txn` or through storage,
+        are one commit. Its exception rolls back and is raised here; the object is not reset."""
+        self._transactions.check("storage.transaction")
+        return await self._transactions.run(
+            lambda frame: callback(Transaction(self, self._transactions, frame))
+        )
+
+    def transaction_sync(self, callback: Callable[[], T]) -> T:
+        """Run `callback` in a savepoint; its exception rolls back to it and is raised here."""
+        self._transactions.check("storage.transaction_sync")
+        return self._transactions.run_sync(callback)
+
+    def get_alarm(self) -> Ready[int | None]:
+        """The alarm's instant in ms since the epoch, None where none is set (or while its
+        handler runs and has set no other)."""
+        self._transactions.check("storage.get_alarm")
+        return Ready(self._alarm.get())
+
+    def set_alarm(
+        self, at_ms: int | float | datetime, *, allow_unconfirmed: bool = False
+    ) -> Ready[None]:
+        """Have `alarm` called at that instant, in place of any other; one in the past is now.
+
+        Raises TypeError for an instant that is not after the epoch, for a datetime without a
+        zone, and where the class has no `alarm`.
+        """
+        self._transactions.check("storage.set_alarm")
+        instant_ms = _instant_ms(at_ms)
+        if not self._has_alarm:
+            raise TypeError("set_alarm needs a class with an alarm handler")
+        self._alarm.set(instant_ms, is_confirmed=not allow_unconfirmed)
+        return Ready(None)
+
+    def delete_alarm(self, *, allow_unconfirmed: bool = False) -> Ready[None]:
+        """Set none. In the handler this also gives up a retry."""
+        self._transactions.check("storage.delete_alarm")
+        self._alarm.set(None, is_confirmed=not allow_unconfirmed)
+        return Ready(None)
+
+    def delete_all(self) -> Ready[None]:
+        """Empty the object: keys, tables, alarm, and what this turn had not committed. It is a
+        commit of its own. Raises RuntimeError in a transaction; open cursors end."""
+        self._transactions.check("storage.delete_all")
+        if self._transactions.is_in_savepoint:
+            raise RuntimeError("delete_all is not allowed in a transaction")
+        self._transactions.erase()
+        return Ready(None)
+
+    # What follows is the runtime's.
+
+    def start(self) -> None:
+        """Hold the first replies until what a killed process left in the log is durable."""
+        self._transactions.start()
+
+    def commit(self) -> None:
+        """Commit the turn's writes; harmless where there are none. Never raises: a commit that
+        fails resets the object through its gate."""
+        self._transactions.commit()
+
+    def begin_alarm(self, scheduled_at_ms: int) -> AlarmStart:
+        """Judge a delivery, before the handler is called; RUN is followed by one of the next
+        two."""
+        return self._alarm.begin(scheduled_at_ms)
+
+    def finish_alarm(self) -> asyncio.Future[None]:
+        """The handler succeeded: delete its alarm unless it set its own. Done when that, and all
+        that the handler wrote, is durable; only then may success be reported."""
+        self._alarm.finish()
+        self._transactions.commit()
+        return self._transactions.sync()
+
+    def fail_alarm(self) -> None:
+        """The handler failed: its alarm is set as before."""
+        self._alarm.fail()
+
+    def abandon_alarm(self, scheduled_at_ms: int) -> asyncio.Future[None]:
+        """The scheduler gives up on that alarm: delete it if it is still set. Done when that is
+        durable."""
+        self._alarm.abandon(scheduled_at_ms)
+        self._transactions.commit()
+        return self._transactions.sync()
+
+    def shut(self, reason: Exception | None = None) -> None:
+        """Discard the open transaction now, and have every later operation raise `reason`.
+        Idempotent; the file stays open until `close`."""
+        self._transactions.shut(reason or reset_error("The object was reset"))
+
+    async def close(self) -> None:
+        """Close the file once everything committed is durable. An object that was not reset
+        leaves an empty log. Nothing may use the storage any more."""
+        if not self._transactions.is_broken:
+            self._transactions.commit()
+            await self._transactions.sync()
+        is_checkpointed = not self._transactions.is_broken
+        self._transactions.shut(RuntimeError("The storage of this object was closed"))
+        await self._commit_path.close_database(
+            self._database.checkpoint_and_close if is_checkpointed else self._database.close,
+            self._database.wal_path,
+        )
+
+
+class Transaction:
+    """What `storage.transaction` gives its callback: the same operations until it ends."""
+
+    def __init__(self, storage: Storage, transactions: Transactions, frame: Frame) -> None:
+        self._storage = storage
+        self._transactions = transactions
+        self._frame = frame
+
+    def _inside(self) -> Storage:
+        if not self._frame.is_open:
+            raise RuntimeError("The transaction has ended; its operations moved outside of it")
+        return self._storage
+
+    def get(self, key: str, /) -> Ready[Any]:
+        """As Storage.get, for one key."""
+        return self._inside().get(key)
+
+    def put(self, key: str, value: object, /, *, allow_unconfirmed: bool = False) -> Ready[None]:
+        """As Storage.put, for one key."""
+        return self._inside().put(key, value, allow_unconfirmed=allow_unconfirmed)
+
+    def delete(self, key: str, /, *, allow_unconfirmed: bool = False) -> Ready[int]:
+        """As Storage.delete, for one key."""
+        return self._inside().delete(key, allow_unconfirmed=allow_unconfirmed)
+
+    def list(self, *, prefix: str | None = None, limit: int | None = None) -> Ready[dict[str, Any]]:
+        """As Storage.list."""
+        return self._inside().list(prefix=prefix, limit=limit)
+
+    def get_alarm(self) -> Ready[int | None]:
+        """As Storage.get_alarm."""
+        return self._inside().get_alarm()
+
+    def set_alarm(self, at_ms: int | float | datetime) -> Ready[None]:
+        """As Storage.set_alarm."""
+        return self._inside().set_alarm(at_ms)
+
+    def delete_alarm(self) -> Ready[None]:
+        """As Storage.delete_alarm."""
+        return self._inside().delete_alarm()
+
+    def delete_all(self) -> Ready[None]:
+        """Always refused (RuntimeError)."""
+        return self._inside().delete_all()
+
+    def rollback(self) -> None:
+        """Undo what was written in the transaction and end it; its callback goes on and its
+        value counts. Harmless when repeated."""
+        self._transactions.roll_back(self._frame)
+
+
+def _instant_ms(at: int | float | datetime) -> int:
+    if isinstance(at, datetime):
+        if at.tzinfo is None:
+            raise TypeError("A datetime without a time zone names no instant")
+        at = at.timestamp() * 1000
+    instant_ms = int(at)
+    if instant_ms <= 0:
+        raise TypeError("An alarm's instant is after the epoch")
+    return instant_ms
