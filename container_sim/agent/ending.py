@@ -1,0 +1,11 @@
+"""How an agent's program ends other than by running to its last line."""
+
+from __future__ import annotations
+
+
+class SessionOver(Exception):
+    """The town says that this session is no longer the bead's: stop at once, without a word."""
+
+
+class AgentFailed(Exception):
+    """The session cannot do what it was started for; the text goes to the log, exit code 1."""

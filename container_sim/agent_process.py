@@ -1,0 +1,146 @@
+"""One agent's process: its birth through the launcher, its exit, its end by signals.
+
+The order of a birth (decisions 46): the launcher says its pid, the ledger's line is written and
+synced, the launcher gets its go and becomes the agent. Whatever fails before the go leaves a
+launcher that sees its pipe end and leaves without having run anything. Children are made on the
+event loop's thread, because the parent-death signal is tied to the thread that made them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from asyncio.subprocess import PIPE, STDOUT, Process
+from collections.abc import Mapping
+from pathlib import Path
+
+from boomtown.clock import Clock
+from boomtown.container_sim import launcher
+from boomtown.container_sim.ledger import Ledger, LedgerEntry
+from boomtown.container_sim.output_ring import OutputRing
+from boomtown.container_sim.process_groups import end_groups, find_start_mark, signal_group
+from boomtown.error_codes import ErrorCode
+from boomtown.errors import error_for
+from boomtown.ids import SessionId
+
+BIRTH_MS_MAX = 10_000  # from the fork to the launcher's first word, on a very busy machine
+
+
+class AgentProcess:
+    """A child that leads its own process group."""
+
+    def __init__(self, process: Process, output: OutputRing, clock: Clock) -> None:
+        self._process = process
+        self._clock = clock
+        self.output = output
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    async def wait_exit(self) -> int:
+        """The exit code, negative for a signal; others of the group may still live."""
+        return await self._process.wait()
+
+    async def end(self, *, grace_ms: int, kill_wait_ms: int) -> int | None:
+        """End the whole group and return the leader's exit code, None when something could not
+        be killed in time."""
+        is_gone = await end_groups(
+            frozenset({self.pid}),
+            None,
+            grace_ms=grace_ms,
+            kill_wait_ms=kill_wait_ms,
+            clock=self._clock,
+        )
+        self.output.close()
+        return await self._process.wait() if is_gone else None
+
+
+async def spawn_agent(
+    command: list[str],
+    *,
+    session_id: SessionId,
+    folder: Path,
+    environment: Mapping[str, str],
+    standard_input: bytes,
+    ledger: Ledger,
+    output: OutputRing,
+    clock: Clock,
+) -> AgentProcess:
+    """Give birth to an agent. Raises CONTAINER_ERROR when the launcher does not come up."""
+    ready_read, ready_write = os.pipe()
+    go_read, go_write = os.pipe()
+    try:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-I",
+            "-S",
+            launcher.__file__,
+            str(ready_write),
+            str(go_read),
+            str(os.getpid()),
+            *command,
+            cwd=folder,
+            env=environment,
+            stdin=PIPE,
+            stdout=output.write_descriptor,
+            stderr=STDOUT,
+            pass_fds=(ready_write, go_read),
+            start_new_session=True,
+        )
+    except BaseException:
+        os.close(ready_read)
+        os.close(go_write)
+        raise
+    finally:
+        os.close(ready_write)
+        os.close(go_read)
+        output.close_write_end()
+    is_born = False
+    try:
+        await _wait_ready(ready_read, process.pid)
+        mark = find_start_mark(process.pid)
+        if mark is None:
+            raise error_for(ErrorCode.CONTAINER_ERROR, "The launcher ended too early")
+        entry = LedgerEntry(
+            pid=process.pid, start_mark=mark, process_group=process.pid, session_id=session_id
+        )
+        ledger.append(entry)
+        os.write(go_write, b"g")
+        await _feed(process, standard_input)
+        is_born = True
+    finally:
+        os.close(ready_read)
+        os.close(go_write)
+        if not is_born:  # cancelled or failed: nobody would ever end it
+            signal_group(process.pid, signal.SIGKILL)
+    return AgentProcess(process, output, clock)
+
+
+async def _wait_ready(descriptor: int, pid: int) -> None:
+    loop = asyncio.get_running_loop()
+    is_readable = asyncio.Event()
+    loop.add_reader(descriptor, is_readable.set)
+    try:
+        async with asyncio.timeout(BIRTH_MS_MAX / 1000):
+            await is_readable.wait()
+    except TimeoutError as error:
+        raise error_for(ErrorCode.CONTAINER_ERROR, "The launcher did not come up") from error
+    finally:
+        loop.remove_reader(descriptor)
+    if os.read(descriptor, 32).strip() != str(pid).encode():
+        raise error_for(ErrorCode.CONTAINER_ERROR, "The launcher did not come up")
+
+
+async def _feed(process: Process, data: bytes) -> None:
+    assert process.stdin is not None
+    try:
+        process.stdin.write(data)
+        async with asyncio.timeout(BIRTH_MS_MAX / 1000):
+            await process.stdin.drain()
+    except (ConnectionError, TimeoutError):
+        return  # it ended, or reads nothing: its exit or its run limit says the rest
+    finally:
+        process.stdin.close()

@@ -1,0 +1,262 @@
+"""The sessions of one control server: each gets a body, lives, ends, and stays known.
+
+Theory of operation. A session is registered first and worked on after: `start` answers as soon as
+the session is `starting`, and its heartbeats flow from that moment, so a clone of minutes looks
+alive (town.md 10, row 68). One task per session then does, in this order: fetch, worktree, birth
+of the agent, waiting, the end of its whole process group, removal of the worktree, the change to
+`exited` or `failed`, and the completion, told until it is heard. So whoever reads a final state
+knows that no process and no worktree of the session is left.
+
+Idempotent by session_id: the same session again is answered with its state, living or over; an
+agent that has another living session is a conflict. Nothing is durable here but the ledger: when
+the control server dies, the manager ends what the ledger names, and the town hears that the
+instance is gone.
+
+It does not judge whether a session should exist: that is the town's, which fences by session_id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import msgspec
+
+from boomtown.clock import Clock
+from boomtown.container_sim.agent_process import AgentProcess
+from boomtown.container_sim.model import BodyState, Conflict, SessionReport, Started, StartSession
+from boomtown.container_sim.town_link import TownLink
+from boomtown.container_sim.workplace import Workplace
+from boomtown.error_codes import ErrorCode
+from boomtown.errors import BoomtownError
+from boomtown.ids import AgentId, InstanceId, SessionId
+
+OVER = (BodyState.EXITED, BodyState.FAILED)
+EVICTION = "container eviction"  # town.md 7.4
+SAVE_MS_MAX = 4_000  # of the drain's 10 s, beside the agents' grace
+
+log = logging.getLogger(__name__)
+
+
+class Body:
+    """One session. Changed by its own task only, but for the wish to stop."""
+
+    def __init__(self, order: StartSession, instance_id: InstanceId) -> None:
+        self.order = order
+        self.report = SessionReport(
+            session_id=order.session_id,
+            agent_id=order.agent_id,
+            instance_id=instance_id,
+            state=BodyState.STARTING,
+        )
+        self.stop_wanted = asyncio.Event()
+        self.stop_reason = ""
+        self.grace_ms = order.stop_grace_ms
+        self.changed = asyncio.Event()
+        self.over = asyncio.Event()
+        self.agent: AgentProcess | None = None
+
+    def move_to(self, state: BodyState) -> None:
+        self.report = msgspec.structs.replace(self.report, state=state)
+        self.changed.set()
+
+    def want_stop(self, reason: str, *, grace_ms: int) -> None:
+        """The first reason counts."""
+        if not self.stop_wanted.is_set():
+            self.stop_reason = reason
+            self.grace_ms = grace_ms
+            self.stop_wanted.set()
+
+
+class Bodies:
+    """All sessions that this control server was ever asked for."""
+
+    def __init__(
+        self,
+        instance_id: InstanceId,
+        workplace: Workplace,
+        link: TownLink,
+        clock: Clock,
+        tasks: asyncio.TaskGroup,
+        *,
+        kill_wait_ms: int,
+    ) -> None:
+        self._instance_id = instance_id
+        self._workplace = workplace
+        self._link = link
+        self._clock = clock
+        self._tasks = tasks
+        self._kill_wait_ms = kill_wait_ms
+        self._bodies: dict[SessionId, Body] = {}
+        self._running: list[asyncio.Task[None]] = []
+
+    def start(self, order: StartSession) -> Started | Conflict:
+        """Register the session and begin with it."""
+        known = self._bodies.get(order.session_id)
+        if known is not None:
+            return Started(report=known.report, is_new=False)
+        holder = self.find_live_of_agent(order.agent_id)
+        if holder is not None:
+            return Conflict(holder_session_id=holder.session_id)
+        body = Body(order, self._instance_id)
+        self._bodies[order.session_id] = body
+        name = f"session-{order.session_id}"
+        self._running = [task for task in self._running if not task.done()]
+        self._running.append(self._tasks.create_task(self._live(body), name=name))
+        return Started(report=body.report, is_new=True)
+
+    def find(self, session_id: SessionId) -> SessionReport | None:
+        body = self._bodies.get(session_id)
+        return None if body is None else body.report
+
+    def find_output(self, session_id: SessionId) -> str | None:
+        """The newest output of the session's agent; empty before its birth."""
+        body = self._bodies.get(session_id)
+        if body is None:
+            return None
+        return "" if body.agent is None else body.agent.output.text()
+
+    def find_live_of_agent(self, agent_id: AgentId) -> SessionReport | None:
+        return next((r for r in self.live_reports() if r.agent_id == agent_id), None)
+
+    def find_latest_of_agent(self, agent_id: AgentId) -> SessionReport | None:
+        reports = [b.report for b in self._bodies.values() if b.report.agent_id == agent_id]
+        return reports[-1] if reports else None
+
+    def live_reports(self) -> list[SessionReport]:
+        """In the order of their starts."""
+        return [b.report for b in self._bodies.values() if b.report.state not in OVER]
+
+    def reports(self) -> list[SessionReport]:
+        """Living and over, in the order of their starts."""
+        return [body.report for body in self._bodies.values()]
+
+    async def stop(
+        self, session_id: SessionId, reason: str, *, grace_ms: int
+    ) -> SessionReport | None:
+        """End a session and return how it ended; None for one never heard of. A session that is
+        over is returned as it is."""
+        body = self._bodies.get(session_id)
+        if body is None:
+            return None
+        body.want_stop(reason, grace_ms=grace_ms)
+        await body.over.wait()
+        return body.report
+
+    async def drain(self, *, grace_ms: int) -> None:
+        """End all sessions, their work saved, and wait until each has told the town."""
+        for body in self._bodies.values():
+            body.want_stop(EVICTION, grace_ms=min(grace_ms, body.order.stop_grace_ms))
+        if self._running:
+            await asyncio.wait(self._running)
+
+    def abandon(self) -> None:
+        """Cancel what is still being told or done; the process is about to end."""
+        for task in self._running:
+            task.cancel()
+
+    async def _live(self, body: Body) -> None:
+        beats = self._tasks.create_task(self._beat(body))
+        try:
+            ending = await self._run(body)
+            await self._leave(body)
+        finally:
+            beats.cancel()
+        body.report = msgspec.structs.replace(ending, worktree=None)
+        body.over.set()
+        log.info("session_over session=%s reason=%s", ending.session_id, ending.exit_reason)
+        await self._link.report_completed(body.order, body.report)
+
+    async def _run(self, body: Body) -> SessionReport:
+        """From the preparation to the end of the last process; the session's last report."""
+        try:
+            if not await self._give_birth_unless_stopped(body):
+                return self._ending(body, BodyState.EXITED, None, body.stop_reason)
+            return await self._wait_end(body)
+        except BoomtownError as error:
+            log.warning("session_failed code=%s message=%s", error.code, error.message)
+            return self._ending(body, BodyState.FAILED, None, error.code)
+        except OSError as error:
+            log.exception("session_failed session=%s", body.order.session_id)
+            reason = f"{ErrorCode.CONTAINER_ERROR}: {error.strerror}"
+            return self._ending(body, BodyState.FAILED, None, reason)
+
+    async def _give_birth_unless_stopped(self, body: Body) -> bool:
+        """False: the session was told to stop before its agent ran."""
+        working = asyncio.ensure_future(self._give_birth(body))
+        stopping = asyncio.ensure_future(body.stop_wanted.wait())
+        try:
+            await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if not working.done():
+                return False
+            working.result()
+            return True
+        finally:
+            stopping.cancel()
+            if working.cancel():
+                await asyncio.wait({working})
+
+    async def _give_birth(self, body: Body) -> None:
+        worktree = await self._workplace.prepare(body.order)
+        body.report = msgspec.structs.replace(body.report, worktree=str(worktree))
+        body.agent = await self._workplace.spawn(body.order, worktree)
+        body.report = msgspec.structs.replace(body.report, pid=body.agent.pid)
+        body.move_to(BodyState.RUNNING)
+
+    async def _wait_end(self, body: Body) -> SessionReport:
+        agent = body.agent
+        assert agent is not None
+        exiting = asyncio.ensure_future(agent.wait_exit())
+        stopping = asyncio.ensure_future(body.stop_wanted.wait())
+        try:
+            await asyncio.wait(
+                {exiting, stopping},
+                timeout=body.order.run_ms_max / 1000,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            if exiting.done():
+                code = exiting.result()
+                await agent.end(grace_ms=0, kill_wait_ms=self._kill_wait_ms)
+                return self._exit_report(body, code)
+            is_timeout = not stopping.done()
+            reason = "timeout" if is_timeout else body.stop_reason
+        finally:
+            exiting.cancel()
+            stopping.cancel()
+        body.move_to(BodyState.STOPPING)
+        ended = await agent.end(grace_ms=body.grace_ms, kill_wait_ms=self._kill_wait_ms)
+        state = BodyState.FAILED if is_timeout else BodyState.EXITED
+        return self._ending(body, state, ended, reason)
+
+    async def _leave(self, body: Body) -> None:
+        try:
+            if body.stop_reason == EVICTION and body.report.worktree is not None:
+                async with asyncio.timeout(SAVE_MS_MAX / 1000):
+                    await self._workplace.save(body.order)
+        except (BoomtownError, OSError, TimeoutError) as error:
+            log.warning("work_not_saved session=%s error=%r", body.order.session_id, error)
+        try:
+            await self._workplace.leave(body.order)
+        except (BoomtownError, OSError) as error:
+            log.warning("worktree_left session=%s error=%r", body.order.session_id, error)
+
+    def _exit_report(self, body: Body, code: int) -> SessionReport:
+        state = BodyState.EXITED if code == 0 else BodyState.FAILED
+        reason = f"exit {code}" if code >= 0 else f"signal {-code}"
+        return self._ending(body, state, code, reason)
+
+    def _ending(self, body: Body, state: BodyState, code: int | None, reason: str) -> SessionReport:
+        return msgspec.structs.replace(body.report, state=state, exit_code=code, exit_reason=reason)
+
+    async def _beat(self, body: Body) -> None:
+        """At once, at each change of state and every `heartbeat_ms`."""
+        while True:
+            body.changed.clear()
+            at_ms = self._clock.now_ms() + body.order.heartbeat_ms
+            output_at_ms = None if body.agent is None else body.agent.output.last_at_ms
+            await self._link.send_heartbeat(body.order, body.report, last_output_at_ms=output_at_ms)
+            timer = self._clock.call_at_ms(at_ms, body.changed.set)
+            try:
+                await body.changed.wait()
+            finally:
+                timer.cancel()

@@ -1,0 +1,74 @@
+"""What drives an agent: the scripted harness, or anybody's command line as a template.
+
+A template is split by shell rules once and never sees a shell; placeholders are replaced inside
+the words, so a prompt with quotes or dollars stays one word (decisions 50).
+"""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from collections.abc import Mapping
+
+import msgspec
+
+from boomtown.error_codes import ErrorCode
+from boomtown.errors import InvalidRequest
+
+SCRIPTED = "scripted"
+PLACEHOLDERS = ("prompt", "prompt_file", "bead_id", "branch", "worktree")
+
+
+class HarnessSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """One harness of the configuration. An empty `argv` is the scripted one."""
+
+    argv: tuple[str, ...] = ()
+    tty: bool = False  # reserved: run under a pseudo-terminal
+
+
+def validate_command(template: str) -> tuple[str, ...]:
+    """Split a command template into its words. Raises InvalidRequest where quotes do not close,
+    nothing is left, or a placeholder is unknown; whether the program exists is asked later."""
+    try:
+        words = tuple(shlex.split(template))
+    except ValueError as error:
+        raise InvalidRequest(
+            ErrorCode.AGENT_COMMAND_NOT_FOUND, f"The agent command cannot be split: {error}"
+        ) from error
+    if not words:
+        raise InvalidRequest(ErrorCode.AGENT_COMMAND_NOT_FOUND, "The agent command is empty")
+    try:
+        fill_command(words, dict.fromkeys(PLACEHOLDERS, ""))
+    except (KeyError, ValueError, IndexError) as error:
+        known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
+        raise InvalidRequest(
+            ErrorCode.AGENT_COMMAND_NOT_FOUND,
+            f"The agent command has an unknown placeholder; known: {known}",
+        ) from error
+    return words
+
+
+def fill_command(argv: tuple[str, ...], values: Mapping[str, str]) -> list[str]:
+    """The words with their placeholders replaced; doubled braces stand for themselves. Raises
+    KeyError for an unknown placeholder, ValueError for a lone brace."""
+    return [word.format_map(values) for word in argv]
+
+
+def find_program(argv: tuple[str, ...]) -> str | None:
+    """Where the command's program is, None when there is none."""
+    return shutil.which(argv[0]) if argv else None
+
+
+def get_harness(harnesses: Mapping[str, HarnessSpec], name: str) -> HarnessSpec:
+    """The harness of that name, its program found. Raises InvalidRequest(UNKNOWN_HARNESS) or
+    InvalidRequest(AGENT_COMMAND_NOT_FOUND)."""
+    if name == SCRIPTED:
+        return HarnessSpec()
+    spec = harnesses.get(name)
+    if spec is None or not spec.argv:
+        raise InvalidRequest(ErrorCode.UNKNOWN_HARNESS, f"No harness named {name!r} is configured")
+    if find_program(spec.argv) is None:
+        raise InvalidRequest(
+            ErrorCode.AGENT_COMMAND_NOT_FOUND, f"The program {spec.argv[0]!r} does not exist"
+        )
+    return spec

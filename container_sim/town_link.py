@@ -1,0 +1,137 @@
+"""What a control server tells the town: that its sessions live, and how they ended.
+
+Heartbeats are best effort: the next one is never far, and a lost one costs nothing within the
+lease. A completion is repeated, with growing pauses and under one idempotency key, until the town
+has answered it with a 2xx or refused it with a 4xx, or this server ends; a town that never hears
+it learns from the lease. Nothing the town says here changes what a session does.
+
+The container's token is refreshed once per call when it is refused with 401 (town.md 7.3).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import aiohttp
+import msgspec
+
+from boomtown.clock import Clock
+from boomtown.container_sim.boot_order import BootOrder
+from boomtown.container_sim.model import BodyState, SessionReport, StartSession
+from boomtown.entropy import Entropy
+from boomtown.wire import decode_json_as, encode_json, iso_from_ms
+
+CALL_MS_MAX = 10_000
+BACKOFF_MS = (200, 500, 1_000, 2_000, 5_000)  # the last one repeats
+TRY_AGAIN_STATUSES = (401, 408, 425, 429)
+
+log = logging.getLogger(__name__)
+
+
+class _Token(msgspec.Struct, frozen=True):
+    token: str
+
+
+class _TokenAnswer(msgspec.Struct, frozen=True):
+    data: _Token
+
+
+class TownLink:
+    """One per control server."""
+
+    def __init__(
+        self, order: BootOrder, http: aiohttp.ClientSession, clock: Clock, entropy: Entropy
+    ) -> None:
+        self._api_url = order.api_url.rstrip("/")
+        self._instance_id = order.instance_id
+        self._town_id = order.town_id
+        self._token = order.container_token
+        self._http = http
+        self._clock = clock
+        self._entropy = entropy
+
+    async def send_heartbeat(
+        self, order: StartSession, report: SessionReport, *, last_output_at_ms: int | None
+    ) -> None:
+        """Say once that the session lives; failures are logged and forgotten."""
+        body: dict[str, object] = {
+            "status": "starting" if report.state is BodyState.STARTING else "running",
+            "containerInstanceId": self._instance_id,
+            "timestamp": iso_from_ms(self._clock.now_ms()),
+            "pid": report.pid,
+            "activeTools": [],
+        }
+        if last_output_at_ms is not None:
+            body |= {"lastEventType": "output", "lastEventAt": iso_from_ms(last_output_at_ms)}
+        status = await self._post(order, "heartbeat", body, key=None)
+        if status is None or status >= 400:
+            log.warning("heartbeat_failed session=%s status=%s", order.session_id, status)
+
+    async def report_completed(self, order: StartSession, report: SessionReport) -> None:
+        """Say how the session ended, until the town has heard it."""
+        body: dict[str, object] = {
+            "status": "failed" if report.state is BodyState.FAILED else "completed",
+            "reason": report.exit_reason,
+            "exit_code": report.exit_code,
+            "session_id": order.session_id,
+            "pid": report.pid,
+        }
+        key = f"completed-{order.session_id}"
+        tries = 0
+        while True:
+            status = await self._post(order, "completed", body, key=key)
+            if status is not None and status < 500 and status not in TRY_AGAIN_STATUSES:
+                if status >= 400:
+                    log.warning("completed_refused session=%s status=%s", order.session_id, status)
+                return
+            pause_ms = BACKOFF_MS[min(tries, len(BACKOFF_MS) - 1)]
+            pause_ms += self._entropy.below(pause_ms // 4, label="completed_jitter")
+            tries += 1
+            await self._clock.sleep_until_ms(self._clock.now_ms() + pause_ms)
+
+    async def _post(
+        self, order: StartSession, verb: str, body: dict[str, object], *, key: str | None
+    ) -> int | None:
+        """The answer's status; None where there was no answer."""
+        rig_id = order.repository.rig_id
+        town = f"{self._api_url}/api/towns/{self._town_id}"
+        url = f"{town}/rigs/{rig_id}/agents/{order.agent_id}/{verb}"
+        headers: dict[str, str] = {
+            "X-Gastown-Agent-Id": order.agent_id,
+            "X-Gastown-Rig-Id": rig_id,
+            "X-Boomtown-Session-Id": order.session_id,
+        }
+        if key is not None:
+            headers["Idempotency-Key"] = key
+        try:
+            status, _ = await self._send(url, body, headers)
+            if status == 401 and await self._refresh_token(town):
+                status, _ = await self._send(url, body, headers)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            log.warning("town_unreachable verb=%s error=%s", verb, type(error).__name__)
+            return None
+        return status
+
+    async def _refresh_token(self, town: str) -> bool:
+        status, text = await self._send(f"{town}/refresh-container-token", {}, {})
+        if status >= 400:
+            return False
+        try:
+            self._token = decode_json_as(text, _TokenAnswer).data.token
+        except msgspec.DecodeError:
+            return False
+        return True
+
+    async def _send(
+        self, url: str, body: dict[str, object], headers: dict[str, str]
+    ) -> tuple[int, bytes]:
+        named = headers | {
+            "Authorization": f"Bearer {self._token}",
+            "Content-Type": "application/json",
+        }
+        async with (
+            asyncio.timeout(CALL_MS_MAX / 1000),
+            self._http.post(url, data=encode_json(body), headers=named) as answer,
+        ):
+            return answer.status, await answer.read()
