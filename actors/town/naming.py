@@ -74,8 +74,8 @@ POLECAT_NAMES: tuple[str, ...] = (
 def slug(text: str, *, fallback: str) -> str:
     """At most 40 of a-z, 0-9 and hyphens; accents are dropped, everything else collapses to one
     hyphen. `fallback` where nothing is left."""
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode("ascii")
-    words = _NOT_SLUG.sub("-", plain.lower()).strip("-")
+    plain = unicodedata.normalize("NFKD", text.casefold()).encode("ascii", "ignore").decode("ascii")
+    words = _NOT_SLUG.sub("-", plain).strip("-")
     return words[:SLUG_CHARACTERS_MAX].rstrip("-") or fallback
 
 
