@@ -1,0 +1,129 @@
+"""Storage of one host on SQLite files: commit path, alarm indexes and scheduler, put together.
+
+Theory of operation. `start` opens the indexes of the classes that have alarms and begins to
+deliver; `open` gives one object its storage; `stop_alarms` comes before the objects are closed,
+`aclose` after. Durable is what the commit path synced; a crash at any point loses at most what no
+reply has told, and the next start delivers the alarms that had not ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from boomtown.actors.runtime.alarm_index import AlarmIndex
+from boomtown.actors.runtime.alarm_scheduler import Abandon, AlarmScheduler, Deliver
+from boomtown.actors.runtime.commit_path import FileCommitPath, FlushRunner
+from boomtown.actors.runtime.database import Database, DatabaseOptions, database_path
+from boomtown.actors.runtime.ports import (
+    Durability,
+    FlushPort,
+    Instrument,
+    ObjectGate,
+    ObjectKey,
+)
+from boomtown.actors.runtime.storage import Storage
+from boomtown.clock import Clock
+from boomtown.entropy import Entropy
+from boomtown.limits import RuntimeLimits
+
+
+class SqliteBackend:
+    """Satisfies StorageBackend. `serve_alarms` is called once, before `start`."""
+
+    def __init__(
+        self,
+        *,
+        data_dir: Path,
+        classes_with_alarms: Sequence[str],
+        durability: Durability,
+        flush: FlushPort,
+        runner: FlushRunner,
+        options: DatabaseOptions,
+        clock: Clock,
+        entropy: Entropy,
+        limits: RuntimeLimits,
+        instrument: Instrument,
+    ) -> None:
+        self._data_dir = data_dir
+        self._classes_with_alarms = sorted(classes_with_alarms)
+        self._options = options
+        self._clock = clock
+        self._entropy = entropy
+        self._limits = limits
+        self._instrument = instrument
+        self._commit_path = FileCommitPath(
+            flush=flush,
+            runner=runner,
+            durability=durability,
+            data_dir=data_dir,
+            instrument=instrument,
+        )
+        self._indexes: dict[str, AlarmIndex] = {}
+        self._callbacks: tuple[Deliver, Abandon] | None = None
+        self._scheduler: AlarmScheduler | None = None
+
+    def serve_alarms(self, deliver: Deliver, abandon: Abandon) -> None:
+        """Say who runs alarms (AlarmScheduler)."""
+        self._callbacks = (deliver, abandon)
+
+    async def start(self) -> None:
+        """Open the alarm indexes and begin to deliver; overdue alarms come first."""
+        assert self._callbacks is not None, "serve_alarms comes before start"
+        deliver, abandon = self._callbacks
+        for class_name in self._classes_with_alarms:
+            self._indexes[class_name] = AlarmIndex(
+                data_dir=self._data_dir,
+                class_name=class_name,
+                options=self._options,
+                limits=self._limits,
+                commit_path=self._commit_path,
+            )
+        self._scheduler = AlarmScheduler(
+            indexes=self._indexes,
+            deliver=deliver,
+            abandon=abandon,
+            clock=self._clock,
+            entropy=self._entropy,
+            limits=self._limits,
+            instrument=self._instrument,
+        )
+        self._scheduler.start()
+
+    def open(
+        self, key: ObjectKey, name: str | None, gate: ObjectGate, *, has_alarm: bool
+    ) -> Storage:
+        """The storage of an object. Raises where the file cannot be opened (apsw.Error,
+        OSError). Its first replies wait for what a killed process left in the log."""
+        assert self._scheduler is not None, "the backend is started"
+        database = Database(database_path(self._data_dir, key), self._options, self._limits)
+        storage = Storage(
+            database=database,
+            key=key,
+            name=name,
+            gate=gate,
+            commit_path=self._commit_path,
+            alarms=self._scheduler,
+            has_alarm=has_alarm,
+            clock=self._clock,
+            limits=self._limits,
+        )
+        storage.start()
+        return storage
+
+    def find_next_alarm_at_ms(self) -> int | None:
+        """When the next alarm of this host is due."""
+        return self._scheduler.find_next_at_ms() if self._scheduler is not None else None
+
+    async def stop_alarms(self) -> None:
+        """Deliver no more alarms; those under way are let go and run again after a start."""
+        if self._scheduler is not None:
+            await self._scheduler.aclose()
+
+    async def aclose(self) -> None:
+        """Close the indexes and make durable what was submitted."""
+        for class_name in self._classes_with_alarms:
+            index = self._indexes.pop(class_name, None)
+            if index is not None:
+                await index.aclose()
+        await self._commit_path.aclose()
