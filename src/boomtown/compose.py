@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -23,7 +23,7 @@ import msgspec
 import psutil
 from aiohttp import web
 
-from boomtown.actors import Durability, Host
+from boomtown.actors import Durability, DurableObject, Host
 from boomtown.actors.town.commands import Caller, CallerKind, CommandRequest, ReportContainerGone
 from boomtown.actors.town.owner import Owner
 from boomtown.actors.town.town import Town
@@ -65,10 +65,16 @@ class RunningServer(msgspec.Struct, frozen=True):
 
 @asynccontextmanager
 async def open_server(
-    settings: Settings, *, clock: Clock, entropy: Entropy, secrets: Secrets
+    settings: Settings,
+    *,
+    clock: Clock,
+    entropy: Entropy,
+    secrets: Secrets,
+    classes: Mapping[str, type[DurableObject]],
 ) -> AsyncIterator[RunningServer]:
-    """Run a server for as long as the block lasts. Raises PortInUse, DataDirectoryInUse,
-    DataDirectoryUnusable, and InvalidRequest for a harness whose command cannot be."""
+    """Run a server for as long as the block lasts; `classes` are served under /actors beside the
+    towns. Raises PortInUse, DataDirectoryInUse, DataDirectoryUnusable, and InvalidRequest for a
+    harness whose command cannot be."""
     harnesses = {
         name: HarnessSpec(argv=validate_command(setting.command))
         for name, setting in settings.harnesses.items()
@@ -101,8 +107,13 @@ async def open_server(
             on_instance_gone=reports.container_gone,
         )
         manager.api_url = url
+        # Entered before the objects wake, ended while the front still takes the reports of its
+        # containers: a stack of its own, closed first at the end and in any case on the way out.
+        container_life = AsyncExitStack()
+        stack.push_async_callback(container_life.aclose)
+        await container_life.enter_async_context(manager)
         host = Host(
-            classes={TOWN_CLASS: Town, OWNER_CLASS: Owner},
+            classes={TOWN_CLASS: Town, OWNER_CLASS: Owner, **classes},
             data_dir=data.folder,
             clock=clock,
             entropy=entropy,
@@ -128,7 +139,7 @@ async def open_server(
                 version=version("boomtown"),
                 no_auth=settings.no_auth,
                 allow_local_git=settings.allow_local_git,
-                public_classes=(),
+                public_classes=tuple(classes),
                 allowed_origins=(),
             ),
             tokens=tokens,
@@ -143,8 +154,7 @@ async def open_server(
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         await web.SockSite(runner, listener).start()
-        # Last in, first out: containers end while the front still takes their reports.
-        await stack.enter_async_context(manager)
+        stack.push_async_callback(container_life.aclose)
         data.announce(url)
         yield RunningServer(
             url=url,

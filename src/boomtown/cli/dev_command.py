@@ -59,7 +59,7 @@ async def _serve(settings: Settings, terminal: Terminal) -> None:
     before_ms = clock.monotonic_ms()
     loop = asyncio.get_running_loop()
     async with open_server(
-        settings, clock=clock, entropy=SeededEntropy(), secrets=SystemSecrets()
+        settings, clock=clock, entropy=SeededEntropy(), secrets=SystemSecrets(), classes={}
     ) as server:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, server.shutdown.set)
