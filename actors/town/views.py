@@ -244,6 +244,7 @@ Item = (
     | AgentView
     | MailView
     | RigView
+    | TownView
     | ConvoyView
     | EscalationView
     | SessionView
