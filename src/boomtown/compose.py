@@ -27,6 +27,7 @@ from boomtown.actors import Durability, DurableObject, Host
 from boomtown.actors.town.commands import Caller, CallerKind, CommandRequest, ReportContainerGone
 from boomtown.actors.town.owner import Owner
 from boomtown.actors.town.town import Town
+from boomtown.actors.town.views import FactsView
 from boomtown.clock import Clock
 from boomtown.container_sim.boot_order import ContainerSettings
 from boomtown.container_sim.harnesses import HarnessSpec, validate_command
@@ -217,4 +218,5 @@ async def _ensure_operator_key(data: DataDirectory, host: Host) -> None:
     if data.find_key(OPERATOR_KEY) is None:
         owner = host.namespace(OWNER_CLASS).get_by_name(LOCAL_OWNER)
         made = await owner.make_key("admin")
-        data.keep_key(OPERATOR_KEY, made.key)
+        assert isinstance(made.view, FactsView), made
+        data.keep_key(OPERATOR_KEY, str(made.view.facts["key"]))
