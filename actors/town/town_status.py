@@ -20,8 +20,8 @@ _COUNT_ISSUES = (
     "SELECT status, count(*) FROM beads WHERE type = 'issue' GROUP BY status ORDER BY status"
 )
 _COUNT_TRIAGE_REQUESTS = (
-    "SELECT count(*) FROM beads, json_each(labels) WHERE type = 'issue' AND status = 'open'"
-    " AND json_each.value = ?"
+    "SELECT count(*) FROM beads b, json_each(b.labels) label"
+    " WHERE b.type = 'issue' AND b.status = 'open' AND label.value = ?"
 )
 _BEAD_WORDS = {
     "open": BeadStatus.OPEN,
