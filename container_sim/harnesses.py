@@ -6,6 +6,7 @@ the words, so a prompt with quotes or dollars stays one word (decisions 50).
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
 from collections.abc import Mapping
@@ -17,6 +18,9 @@ from boomtown.errors import InvalidRequest
 
 SCRIPTED = "scripted"
 PLACEHOLDERS = ("prompt", "prompt_file", "bead_id", "branch", "worktree")
+
+_PLACEHOLDER = re.compile("\\{(" + "|".join(PLACEHOLDERS) + ")\\}")
+_ANY_PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 
 
 class HarnessSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,21 +41,21 @@ def validate_command(template: str) -> tuple[str, ...]:
         ) from error
     if not words:
         raise InvalidRequest(ErrorCode.AGENT_COMMAND_NOT_FOUND, "The agent command is empty")
-    try:
-        fill_command(words, dict.fromkeys(PLACEHOLDERS, ""))
-    except (KeyError, ValueError, IndexError) as error:
-        known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
-        raise InvalidRequest(
-            ErrorCode.AGENT_COMMAND_NOT_FOUND,
-            f"The agent command has an unknown placeholder; known: {known}",
-        ) from error
+    for word in words:
+        for name in _ANY_PLACEHOLDER.findall(word):
+            if name not in PLACEHOLDERS:
+                known = ", ".join(f"{{{known}}}" for known in PLACEHOLDERS)
+                raise InvalidRequest(
+                    ErrorCode.AGENT_COMMAND_NOT_FOUND,
+                    f"The agent command has the unknown placeholder {{{name}}}; known: {known}",
+                )
     return words
 
 
 def fill_command(argv: tuple[str, ...], values: Mapping[str, str]) -> list[str]:
-    """The words with their placeholders replaced; doubled braces stand for themselves. Raises
-    KeyError for an unknown placeholder, ValueError for a lone brace."""
-    return [word.format_map(values) for word in argv]
+    """The words with their placeholders replaced, once: what a value contains is never replaced
+    again. Every other brace stays, for shell functions and JSON."""
+    return [_PLACEHOLDER.sub(lambda found: values[found.group(1)], word) for word in argv]
 
 
 def find_program(argv: tuple[str, ...]) -> str | None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
 
 from boomtown.actors.town.ports import Containers
+from boomtown.clock import SystemClock
 from boomtown.container_sim.harnesses import HarnessSpec
 from boomtown.container_sim.manager import ContainerManager
 from boomtown.container_sim.model import (
@@ -27,7 +29,7 @@ from boomtown.container_sim.process_groups import find_start_mark
 from boomtown.error_codes import ErrorCode
 from boomtown.ids import AgentId, SessionId
 from support.container_orders import AGENT, BEAD, RIG, TOWN, work_order
-from support.container_world import CALL_MS, open_container_world, with_fields
+from support.container_world import CALL_MS, ContainerWorld, open_container_world, with_fields
 
 pytestmark = pytest.mark.system
 
@@ -250,7 +252,7 @@ async def test_two_agents_of_a_rig_work_at_once_in_worktrees_of_their_own(tmp_pa
         assert BEAD in one.bead_id
 
 
-async def test_next_life_ends_what_a_killed_server_left(tmp_path: Path) -> None:
+async def test_next_life_ends_what_an_unfinished_life_left(tmp_path: Path) -> None:
     async with open_container_world(tmp_path) as world:
         order = work_order(session_id="s1", git_url=world.origin.url, body=HANG)
         await world.start(order)
@@ -260,3 +262,55 @@ async def test_next_life_ends_what_a_killed_server_left(tmp_path: Path) -> None:
             assert not is_alive(pid)
             await world.gone_seen.wait()
         assert world.processes() == []
+
+
+async def test_containers_of_a_killed_server_die_and_their_ledgers_are_swept(
+    tmp_path: Path,
+) -> None:
+    tests = Path(__file__).parents[1]
+    async with open_container_world(tmp_path) as world:
+        program = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "support.manager_program",
+            str(tmp_path / "killed"),
+            world.api.url,
+            world.origin.url,
+            cwd=tests,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        assert program.stdout is not None
+        agent, control = (int(word) for word in (await program.stdout.readline()).split())
+        assert is_alive(agent)
+        program.kill()
+        await program.wait()
+        clock = SystemClock()
+        # Another process's end is nobody's event; the runner's time limit is the bound.
+        while is_alive(agent) or is_alive(control):
+            await clock.sleep_until_ms(clock.now_ms() + 20)
+        left = tmp_path / "killed" / "data" / "containers"
+        assert len(list(left.glob("*/ledger.jsonl"))) == 1
+        next_world = ContainerWorld(tmp_path / "killed", world.api, {})
+        async with next_world.manager:
+            assert list(left.glob("*/ledger.jsonl")) == []
+
+
+async def test_mark_of_a_test_run_reaches_every_child(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BOOMTOWN_TEST_RUN", "run-7")
+    monkeypatch.setenv("BOOMTOWN_OTHER", "stays")
+    body = "```recipe\nrun sh -c 'env > env.txt'\n```\n"
+    async with open_container_world(tmp_path) as world:
+        order = work_order(session_id="s1", git_url=world.origin.url, body=body)
+        await world.run_to_end(with_fields(order, env={"MY_KEY": "mine"}))
+        lines = world.origin.show(order.branch, "env.txt").splitlines()
+        seen = dict(line.partition("=")[::2] for line in lines)
+        assert seen["BOOMTOWN_TEST_RUN"] == "run-7"
+        assert seen["MY_KEY"] == "mine"
+        assert "BOOMTOWN_OTHER" not in seen
+        assert seen["GASTOWN_API_URL"] == seen["BOOMTOWN_API_URL"] == world.api.url
+        assert seen["GASTOWN_CONTAINER_TOKEN"] == seen["GASTOWN_SESSION_TOKEN"] == "session-token"
+        assert seen["BOOMTOWN_SESSION_ID"] == "s1"
+        assert seen["BOOMTOWN_BRANCH"] == order.branch
+        assert not any("container-token-" in value for value in seen.values())

@@ -52,11 +52,13 @@ class TownApi:
             headers=dict(request.headers),
         )
         answers = self.answers[call.verb]
-        status, data = answers.popleft() if answers else (200, {})
+        accepted: tuple[int, object] = (200, {"accepted": True})
+        status, data = answers.popleft() if answers else accepted
         async with self._changed:
             self.calls.append(call)
             self._changed.notify_all()
-        body = encode_json({"success": status < 400, "data": data})
+        envelope: dict[str, object] = {"success": status < 400, "data": data}
+        body = encode_json(envelope)
         return web.Response(status=status, body=body, content_type="application/json")
 
 
