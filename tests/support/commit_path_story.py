@@ -106,10 +106,11 @@ class CommitPathStory:
             found = path.submit(database.commit_of(key))
             if found is not None:
                 await found
-        with database.connection:
-            database.run("CREATE TABLE IF NOT EXISTS row (number INTEGER PRIMARY KEY, filler)")
-            database.run("CREATE TABLE IF NOT EXISTS total (id INTEGER PRIMARY KEY, rows)")
-            database.run("INSERT OR IGNORE INTO total VALUES (1, 0)")
+        database.run("BEGIN")
+        database.run("CREATE TABLE IF NOT EXISTS row (number INTEGER PRIMARY KEY, filler)")
+        database.run("CREATE TABLE IF NOT EXISTS total (id INTEGER PRIMARY KEY, rows)")
+        database.run("INSERT OR IGNORE INTO total VALUES (1, 0)")
+        database.run("COMMIT")
         # A reader is told what is there, and who was told may rest on it.
         shown = [number for (number,) in database.rows("SELECT number FROM row ORDER BY 1")]
         ledger.acknowledged += [number for number in shown if isinstance(number, int)]
@@ -120,9 +121,10 @@ class CommitPathStory:
     ) -> None:
         number = len(ledger.attempted)
         ledger.attempted.append(number)
-        with database.connection:
-            database.run("INSERT INTO row VALUES (?, ?)", (number, bytes(1_500)))
-            database.run("UPDATE total SET rows = rows + 1")
+        database.run("BEGIN")
+        database.run("INSERT INTO row VALUES (?, ?)", (number, bytes(1_500)))
+        database.run("UPDATE total SET rows = rows + 1")
+        database.run("COMMIT")
         durable = path.submit(database.commit_of(key))
         if durable is not None:
             await durable

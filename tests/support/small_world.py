@@ -70,10 +70,11 @@ class Account:
         read = self._database.read_int("SELECT coalesce(sum(value), 0) FROM total")
         await asyncio.sleep(0.002)
         known = self._database.rows("SELECT 1 FROM add_ WHERE token = ?", (token,))
-        with self._database.connection:
-            if not known:
-                self._database.run("INSERT INTO add_ VALUES (?, zeroblob(600))", (token,))
-                self._database.run("UPDATE total SET value = ?", (read + 1,))
+        self._database.run("BEGIN")
+        if not known:
+            self._database.run("INSERT INTO add_ VALUES (?, zeroblob(600))", (token,))
+            self._database.run("UPDATE total SET value = ?", (read + 1,))
+        self._database.run("COMMIT")
         durable = self._path.submit(self._database.commit_of(KEY))
         if durable is not None:
             await durable
@@ -173,10 +174,11 @@ class World:
 def open_account(vfs: str, disk: Disk) -> Database:
     options = DatabaseOptions(vfs=vfs, make_folders=folder_maker(disk))
     database = Database(database_path(DATA_DIR, KEY), options, RuntimeLimits())
-    with database.connection:
-        database.run("CREATE TABLE IF NOT EXISTS add_ (token TEXT PRIMARY KEY, filler)")
-        database.run("CREATE TABLE IF NOT EXISTS total (id INTEGER PRIMARY KEY, value)")
-        database.run("INSERT OR IGNORE INTO total VALUES (1, 0)")
+    database.run("BEGIN")
+    database.run("CREATE TABLE IF NOT EXISTS add_ (token TEXT PRIMARY KEY, filler)")
+    database.run("CREATE TABLE IF NOT EXISTS total (id INTEGER PRIMARY KEY, value)")
+    database.run("INSERT OR IGNORE INTO total VALUES (1, 0)")
+    database.run("COMMIT")
     return database
 
 

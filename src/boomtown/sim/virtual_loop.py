@@ -67,6 +67,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._now_s = 0.0
         self.passes_per_instant_max = PASSES_PER_INSTANT_MAX
         self._timers = 0
+        self._unnamed_tasks = 0
         self._passes = 0
         self._instant_passes = 0
         selector = _InstantSelector(self)
@@ -90,6 +91,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         timer = _OrderedTimer(when, callback, args, self, context, place=self._timers)
         heapq.heappush(self._scheduled, timer)
         return timer
+
+    def create_task(self, coro: Any, **options: Any) -> asyncio.Task[Any]:
+        task = super().create_task(coro, **options)
+        if options.get("name") is None:
+            # asyncio counts through the whole process, and reports must not depend on that.
+            self._unnamed_tasks += 1
+            task.set_name(f"task {self._unnamed_tasks}")
+        return task
 
     @property
     def passes(self) -> int:
@@ -299,10 +308,13 @@ class VirtualClock:
 
 def describe_tasks(loop: asyncio.AbstractEventLoop) -> str:
     """Which tasks wait and where, sorted by name."""
-    waiting = sorted(
-        f"{task.get_name()}: {_where_it_waits(task)}" for task in asyncio.all_tasks(loop)
-    )
+    waiting = [f"{task.get_name()}: {_where_it_waits(task)}" for task in _tasks_by_name(loop)]
     return "waiting: " + "; ".join(waiting) if waiting else "no task is left"
+
+
+def _tasks_by_name(loop: asyncio.AbstractEventLoop) -> list[asyncio.Task[Any]]:
+    # Shorter first: so numbered names sort as numbers do, whatever number they began at.
+    return sorted(asyncio.all_tasks(loop), key=lambda task: (len(task.get_name()), task.get_name()))
 
 
 def _where_it_waits(task: asyncio.Task[Any]) -> str:
@@ -340,7 +352,7 @@ def open_virtual_loop(choices: Choices) -> Generator[VirtualLoop]:
 
 def _cancel_all(loop: VirtualLoop) -> None:
     for _ in range(CLOSE_ROUNDS_MAX):
-        tasks = sorted(asyncio.all_tasks(loop), key=lambda task: task.get_name())
+        tasks = _tasks_by_name(loop)
         if not tasks:
             break
         for task in tasks:
