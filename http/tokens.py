@@ -110,17 +110,18 @@ class Tokens:
         """What a token claims. Raises AccessDenied(UNAUTHENTICATED) for one that we did not sign,
         or that is over; for a refresh it may be over for less than a day (decisions 47)."""
         try:
-            payload = cast(
-                dict[str, Any],
-                jwt.decode(
-                    token,
-                    self._signing_key,
-                    algorithms=[ALGORITHM],
-                    options={"verify_exp": False, "verify_iat": False},
-                ),
+            # PyJWT's key type is of a package that is not installed.
+            payload = jwt.decode(  # pyright: ignore[reportUnknownMemberType]
+                token,
+                self._signing_key,
+                algorithms=[ALGORITHM],
+                options={"verify_exp": False, "verify_iat": False},
             )
-            shape = SessionClaims if payload.get("scope") == TokenKind.SESSION else ContainerClaims
-            claims = msgspec.convert(payload, shape)
+            claims: Claims
+            if payload.get("scope") == TokenKind.SESSION:
+                claims = msgspec.convert(payload, SessionClaims)
+            else:
+                claims = msgspec.convert(payload, ContainerClaims)
         except (jwt.InvalidTokenError, msgspec.ValidationError) as error:
             raise AccessDenied(ErrorCode.UNAUTHENTICATED) from error
         grace_ms = self._limits.token_refresh_expired_ms_max if is_for_refresh else 0
@@ -130,9 +131,6 @@ class Tokens:
 
     def _sign(self, claims: Claims) -> str:
         payload = cast(dict[str, Any], msgspec.to_builtins(claims))
-        return jwt.encode(payload, self._signing_key, algorithm=ALGORITHM)
-
-
-def is_token(credential: str) -> bool:
-    """Whether a credential has the shape of a token rather than of an operator's key."""
-    return credential.count(".") == 2
+        return jwt.encode(  # pyright: ignore[reportUnknownMemberType]
+            payload, self._signing_key, algorithm=ALGORITHM
+        )

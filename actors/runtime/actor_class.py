@@ -7,6 +7,7 @@ from typing import Any
 
 from boomtown.actors.runtime.durable_object import DurableObject
 from boomtown.actors.runtime.rpc_values import RpcMethod
+from boomtown.actors.runtime.runtime_errors import NoSuchMethod
 
 # Delivered by the runtime; `fetch` has its own way in, the rest cannot be called from outside.
 HANDLERS = ("alarm", "connect", "fetch", "websocket_close", "websocket_error", "websocket_message")
@@ -34,13 +35,13 @@ class ActorClass:
         method = self._methods.get(name)
         if method is None:
             why = "is a handler" if name in HANDLERS else "is no public method"
-            raise TypeError(f"{name!r} {why} of {self.name}")
+            raise NoSuchMethod(f"{name!r} {why} of {self.name}")
         return method
 
     def get_fetch(self) -> RpcMethod:
         """The handler of requests; TypeError where the class has none."""
         if self._fetch is None:
-            raise TypeError(f"{self.name} has no fetch handler")
+            raise NoSuchMethod(f"{self.name} has no fetch handler")
         return self._fetch
 
     def construct(self, ctx: Any, env: Any) -> DurableObject:

@@ -57,6 +57,10 @@ class DataCloneError(TypeError):
     """A value cannot cross between objects, or into storage; the message names its path."""
 
 
+class NoSuchMethod(TypeError):
+    """The class has no public method, or no `fetch`, of the name that a stub was asked for."""
+
+
 class SqlError(Exception):
     """SQLite refused a statement; the message ends with its code. The object is not reset."""
 

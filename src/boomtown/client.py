@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 import aiohttp
 import msgspec
 
-from boomtown.wire import decode_json, encode_json
+from boomtown.wire import decode_json_as, encode_json
 
 REQUEST_S_MAX = 60  # longer than any answer of a healthy server
 CONNECT_S_MAX = 5
@@ -216,10 +216,10 @@ def _unwrapped(status: int, content: bytes) -> Any:
     if status == 204:
         return None
     try:
-        envelope = decode_json(content)
+        answer = decode_json_as(content, dict[str, Any])
     except msgspec.DecodeError:
-        envelope = None
-    if not isinstance(envelope, dict) or "success" not in envelope:
+        answer = {}
+    if "success" not in answer:
         raise ServerRefused(
             code="INVALID_ANSWER",
             status=status,
@@ -227,7 +227,6 @@ def _unwrapped(status: int, content: bytes) -> Any:
             request_id=None,
             details={},
         )
-    answer: dict[str, Any] = envelope
     if answer["success"] is True:
         return answer.get("data")
     raise ServerRefused(

@@ -109,6 +109,7 @@ class ErrorCode(enum.StrEnum):
     TOWN_DRAINING = "TOWN_DRAINING"
     OVERLOADED = "OVERLOADED"
     STARTING_UP = "STARTING_UP"
+    SHUTTING_DOWN = "SHUTTING_DOWN"
 
 
 class ErrorSpec(msgspec.Struct, frozen=True):
@@ -181,6 +182,7 @@ REGISTRY: dict[ErrorCode, ErrorSpec] = {
     _C.TOWN_DRAINING: _S(_K.UNAVAILABLE, "The town's container is draining"),
     _C.OVERLOADED: _S(_K.UNAVAILABLE, "Too much at once; try again", 429),
     _C.STARTING_UP: _S(_K.UNAVAILABLE, "The server is starting"),
+    _C.SHUTTING_DOWN: _S(_K.UNAVAILABLE, "The server is ending"),
 }
 
 assert set(REGISTRY) == set(ErrorCode), "every code has its row"

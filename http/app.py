@@ -1,0 +1,155 @@
+"""The front as an aiohttp application: what happens to every request, whatever it asks.
+
+From the outside in: a request id, the envelope of failures, one log line; then the check of the
+Origin header; then, for a route of the table, who sends it (authentication.py), whether they may
+(authorization.py), the handler, and the encoding of what it answers. The application holds no
+state but the operator keys it has verified (operator_keys.py): a crash loses nothing.
+
+Start and end: the application may be served as soon as the host is open. On POST /shutdown it
+sets `services.shutdown` and goes on serving, because agents still report while their containers
+drain; compose then drains the containers, stops listening, and closes the host last.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from boomtown.error_codes import ErrorCode
+from boomtown.errors import AccessDenied
+from boomtown.http.authentication import identify
+from boomtown.http.authorization import authorize
+from boomtown.http.calls import Call, Route
+from boomtown.http.error_responses import error_response, failure_of
+from boomtown.http.operator_keys import OperatorKeys
+from boomtown.http.payloads import payload
+from boomtown.http.route_table import ROUTES
+from boomtown.http.services import SERVICES, FrontServices
+from boomtown.ids import new_id
+from boomtown.wire import encode_json
+
+logger = logging.getLogger("boomtown.http")
+
+REQUEST_ID_HEADER = "X-Request-Id"
+_SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_CORS_MAX_AGE_S = 600
+_CORS_METHODS = "GET, POST, PUT, PATCH, DELETE"
+_CORS_HEADERS = "Authorization, Content-Type, Idempotency-Key, X-Api-Key, X-Request-Id"
+
+Endpoint = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def make_app(services: FrontServices) -> web.Application:
+    """The application; it is served by compose, or by a test's server."""
+    app = web.Application(
+        client_max_size=services.limits.body_bytes_max,
+        middlewares=[answer_every_request, check_origin],
+    )
+    app[SERVICES] = services
+    keys = OperatorKeys(services.host, services.limits)
+    for route in ROUTES:
+        app.router.add_route(route.method, route.path, _endpoint(services, keys, route))
+    return app
+
+
+@web.middleware
+async def answer_every_request(request: web.Request, handler: Endpoint) -> web.StreamResponse:
+    """Give the request its id, its envelope when it fails, and its line in the log."""
+    services = request.config_dict[SERVICES]
+    request_id = _request_id(services, request)
+    began_ms = services.clock.monotonic_ms()
+    try:
+        response = await handler(request)
+    except Exception as error:
+        failure = failure_of(error)
+        if failure.is_fault:
+            logger.error("request_failed request_id=%s", request_id, exc_info=error)
+        response = error_response(failure, request_id=request_id)
+    if not response.prepared:
+        response.headers[REQUEST_ID_HEADER] = request_id
+        _allow_origin(services, request, response)
+    logger.info(
+        "request method=%s path=%s status=%d ms=%d request_id=%s",
+        request.method,
+        request.rel_url.raw_path,
+        response.status,
+        services.clock.monotonic_ms() - began_ms,
+        request_id,
+    )
+    return response
+
+
+@web.middleware
+async def check_origin(request: web.Request, handler: Endpoint) -> web.StreamResponse:
+    """Refuse pages of other sites, unless they are allowed by name (http.md 4)."""
+    origin = request.headers.get("Origin")
+    if origin is None or _is_same_host(request, origin):
+        return await handler(request)
+    if origin not in request.config_dict[SERVICES].settings.allowed_origins:
+        raise AccessDenied(ErrorCode.FORBIDDEN_ORIGIN)
+    if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
+        return web.Response(
+            status=204,
+            headers={
+                "Access-Control-Allow-Methods": _CORS_METHODS,
+                "Access-Control-Allow-Headers": _CORS_HEADERS,
+                "Access-Control-Max-Age": str(_CORS_MAX_AGE_S),
+            },
+        )
+    return await handler(request)
+
+
+def _endpoint(services: FrontServices, keys: OperatorKeys, route: Route) -> Endpoint:
+    async def serve(request: web.Request) -> web.StreamResponse:
+        principal = await identify(services, keys, route, request)
+        caller = await authorize(
+            services, route, principal, path=request.match_info, headers=request.headers
+        )
+        call = Call(
+            request=request,
+            route=route,
+            services=services,
+            keys=keys,
+            principal=principal,
+            caller=caller,
+        )
+        answer = await route.handler(call)
+        if isinstance(answer, web.StreamResponse):
+            return answer
+        return success_response(answer, status=route.status)
+
+    return serve
+
+
+def success_response(answer: object, *, status: int) -> web.Response:
+    """The envelope of a success; 204 has no body."""
+    if status == 204:
+        return web.Response(status=204)
+    body = encode_json({"success": True, "data": payload(answer)})
+    return web.Response(body=body, status=status, content_type="application/json")
+
+
+def _request_id(services: FrontServices, request: web.Request) -> str:
+    given = request.headers.get(REQUEST_ID_HEADER, "")
+    if _SANE_REQUEST_ID.fullmatch(given):
+        return given
+    return new_id(services.clock.now_ms(), services.entropy, label="request")
+
+
+def _is_same_host(request: web.Request, origin: str) -> bool:
+    parts = urlsplit(origin)
+    return parts.scheme in ("http", "https") and parts.netloc == request.host
+
+
+def _allow_origin(
+    services: FrontServices, request: web.Request, response: web.StreamResponse
+) -> None:
+    origin = request.headers.get("Origin")
+    if origin is not None and origin in services.settings.allowed_origins:
+        response.headers["Access-Control-Allow-Origin"] = origin
+        response.headers["Access-Control-Expose-Headers"] = REQUEST_ID_HEADER
+        response.headers["Vary"] = "Origin"

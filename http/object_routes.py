@@ -1,0 +1,98 @@
+"""Objects of the classes that a server was started with: `fetch` and RPC from outside.
+
+Town and Owner are never served here: their callers go through the routes that know who may do
+what. A class that is not served is 404, like a route that does not exist.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from aiohttp import web
+from multidict import CIMultiDict
+
+from boomtown.actors import Request, Response
+from boomtown.actors.runtime.runtime_errors import NoSuchMethod
+from boomtown.error_codes import ErrorCode
+from boomtown.errors import NotFound
+from boomtown.http.calls import Call, invalid_body, read_body
+from boomtown.http.services import PRIVATE_CLASSES
+
+# Of one connection only (RFC 9110 7.6.1), or ours: an object never sees the operator's key.
+_HEADERS_KEPT_BACK = frozenset(
+    {
+        "authorization",
+        "connection",
+        "content-length",
+        "keep-alive",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "x-api-key",
+    }
+)
+
+
+async def fetch_object(call: Call) -> object:
+    """Pass the request on; the object sees its own part of the path."""
+    request = call.request
+    query = f"?{request.query_string}" if request.query_string else ""
+    url = f"http://{request.host}/{request.match_info['path']}{query}"
+    asked = Request(request.method, url, _kept(request.headers.items()), await request.read())
+    try:
+        answer: Response = await _stub(call).fetch(asked)
+    except NoSuchMethod as error:
+        raise NotFound(ErrorCode.ROUTE_NOT_FOUND) from error
+    headers = CIMultiDict(_kept(iter(answer.headers)))
+    if isinstance(answer.body, bytes):
+        return web.Response(body=answer.body, status=answer.status, headers=headers)
+    response = web.StreamResponse(status=answer.status, headers=headers)
+    await response.prepare(request)
+    async for part in answer.body:
+        await response.write(part)
+    await response.write_eof()
+    return response
+
+
+async def call_object(call: Call) -> object:
+    """One RPC: a JSON array gives positional arguments, an object gives named ones."""
+    positional, named = _arguments(await read_body(call.request, object))
+    name = call.path["method"]
+    if name.startswith("_") or not name.isidentifier():
+        raise NotFound(ErrorCode.ROUTE_NOT_FOUND)
+    try:
+        return await getattr(_stub(call), name)(*positional, **named)
+    except NoSuchMethod as error:
+        raise NotFound(ErrorCode.ROUTE_NOT_FOUND) from error
+    except TypeError as error:
+        if is_from_within(error):
+            raise
+        raise invalid_body("", str(error)) from error
+
+
+def is_from_within(error: Exception) -> bool:
+    """Whether the object's own code raised it, rather than the call did not fit."""
+    return bool(getattr(error, "remote", False))
+
+
+def _arguments(value: object) -> tuple[list[Any], dict[str, Any]]:
+    match value:
+        case list():
+            return cast(list[Any], value), {}
+        case dict():
+            return [], cast(dict[str, Any], value)
+        case _:
+            raise invalid_body("", "Expected an array or an object of arguments")
+
+
+def _stub(call: Call) -> Any:
+    class_name = call.path["class"]
+    is_served = class_name in call.services.settings.public_classes
+    if not is_served or class_name in PRIVATE_CLASSES:
+        raise NotFound(ErrorCode.ROUTE_NOT_FOUND)
+    return call.services.host.namespace(class_name).get_by_name(call.path["name"])
+
+
+def _kept(pairs: Any) -> list[tuple[str, str]]:
+    return [(name, value) for name, value in pairs if name.lower() not in _HEADERS_KEPT_BACK]

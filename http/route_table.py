@@ -1,0 +1,371 @@
+"""The contract as data: every route that this server answers, in one table (spec routes).
+
+The order is that of the groups; where two patterns match one path, the more special one stands
+first. What is not here is 404 ROUTE_NOT_FOUND. The OpenAPI document is made from this table.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+
+from boomtown.actors.town import views
+from boomtown.actors.town.model import TownConfig
+from boomtown.http import (
+    agent_call_routes,
+    agent_routes,
+    bead_routes,
+    bodies,
+    container_routes,
+    mayor_routes,
+    object_routes,
+    rig_routes,
+    service_routes,
+    town_routes,
+    user_routes,
+)
+from boomtown.http.calls import Call, Credential, Handler, Lateness, Route
+from boomtown.http.openapi_document import openapi_document
+from boomtown.wire import encode_json
+
+NOBODY = (Credential.NONE,)
+OPERATOR = (Credential.OPERATOR,)
+AGENT = (Credential.OPERATOR, Credential.SESSION)
+OWN = (Credential.OPERATOR, Credential.SESSION, Credential.CONTAINER)
+CONTAINER = (Credential.CONTAINER,)
+CONTAINER_OR_SESSION = (Credential.CONTAINER, Credential.SESSION)
+MAYOR = (Credential.MAYOR, Credential.OPERATOR)
+
+OWNERS = "/api/owners/{owner}"
+USER = "/api/users/{user}"
+TOWN = "/api/towns/{town}"
+RIG = TOWN + "/rigs/{rig}"
+ONE = RIG + "/agents/{agent}"
+TOOLS = "/api/mayor/{town}/tools"
+TOOLS_RIG = TOOLS + "/rigs/{rig}"
+TOOLS_CONVOY = TOOLS + "/convoys/{convoy}"
+OBJECT = "/actors/{class}/{name}"
+
+
+async def get_openapi(call: Call) -> object:
+    """The document as it is, without the envelope."""
+    document = openapi_document(ROUTES, version=call.services.settings.version)
+    return web.Response(body=encode_json(document), content_type="application/json")
+
+
+def _rows(
+    group: str,
+    credentials: tuple[Credential, ...],
+    *rows: tuple[str, str, int, Handler, Any, Any],
+    lateness: Lateness = Lateness.REFUSED,
+) -> tuple[Route, ...]:
+    """Routes of one group and one audience: method, path, status, handler, body, answer."""
+    return tuple(
+        Route(
+            method=method,
+            path=path,
+            status=status,
+            credentials=credentials,
+            group=group,
+            handler=handler,
+            body=body,
+            answer=answer,
+            lateness=lateness,
+        )
+        for method, path, status, handler, body, answer in rows
+    )
+
+
+NO = bodies.Body  # a body without fields: `{}`, or none at all
+POSTED = views.PostedView
+FACTS = dict  # a small JSON object
+
+_s, _u, _t, _b = service_routes, user_routes, town_routes, bead_routes
+_a, _c, _r, _k = agent_routes, agent_call_routes, rig_routes, container_routes
+_m, _o = mayor_routes, object_routes
+
+SERVICE = (
+    *_rows(
+        "service",
+        NOBODY,
+        ("GET", "/", 200, _s.get_page, NO, None),
+        ("GET", "/health", 200, _s.get_health, NO, None),
+        ("GET", "/healthz", 200, _s.get_liveness, NO, None),
+        ("GET", "/readyz", 200, _s.get_readiness, NO, None),
+        ("GET", "/openapi.json", 200, get_openapi, NO, None),
+    ),
+    *_rows(
+        "service",
+        OPERATOR,
+        ("POST", "/shutdown", 202, _s.post_shutdown, NO, None),
+        ("GET", OWNERS + "/keys", 200, _u.list_keys, NO, None),
+        ("POST", OWNERS + "/keys", 201, _u.make_key, bodies.KeyBody, None),
+        ("DELETE", OWNERS + "/keys/{key}", 204, _u.delete_key, NO, None),
+    ),
+)
+
+USERS = _rows(
+    "users",
+    OPERATOR,
+    ("POST", USER + "/towns", 201, _u.create_town, bodies.NameBody, views.TownView),
+    ("GET", USER + "/towns", 200, _u.list_towns, NO, list[views.TownView]),
+    ("GET", USER + "/towns/{town}", 200, _u.get_town, NO, views.TownView),
+    ("PATCH", USER + "/towns/{town}", 200, _u.rename_town, bodies.NameBody, views.TownView),
+    ("DELETE", USER + "/towns/{town}", 204, _u.delete_town, NO, None),
+    ("POST", USER + "/rigs", 201, _u.create_rig, bodies.RigBody, views.RigView),
+    ("GET", USER + "/towns/{town}/rigs", 200, _u.list_rigs, NO, list[views.RigView]),
+    ("GET", USER + "/rigs/{rig}", 200, _u.get_rig, NO, views.RigView),
+    ("DELETE", USER + "/rigs/{rig}", 204, _u.delete_rig, NO, None),
+    ("GET", USER + "/towns/{town}/events", 200, _u.list_town_events, NO, list[views.EventView]),
+)
+
+TOWNS = _rows(
+    "town",
+    OPERATOR,
+    ("GET", TOWN + "/config", 200, _t.get_config, NO, TownConfig),
+    ("PATCH", TOWN + "/config", 200, _t.update_config, dict, TownConfig),
+    ("GET", TOWN + "/status", 200, _t.get_town_status, NO, views.TownStatusView),
+    ("GET", TOWN + "/invariants", 200, _t.check_invariants, NO, list[views.ViolationView]),
+    ("POST", TOWN + "/pause", 200, _t.pause_town, NO, views.TownView),
+    ("POST", TOWN + "/resume", 200, _t.resume_town, NO, views.TownView),
+    ("POST", TOWN + "/convoys", 201, _t.sling_convoy, bodies.SlingBatchBody, views.SlingBatchView),
+    ("GET", TOWN + "/escalations", 200, _t.list_escalations, NO, list[views.EscalationView]),
+    (
+        "POST",
+        TOWN + "/escalations/{escalation}/acknowledge",
+        200,
+        _t.acknowledge_escalation,
+        NO,
+        views.EscalationView,
+    ),
+    ("POST", TOWN + "/approvals/{bead}", 200, _t.approve, bodies.ApprovalBody, views.BeadView),
+)
+
+BEADS = _rows(
+    "beads",
+    AGENT,
+    ("POST", RIG + "/beads", 201, _b.create_bead, bodies.CreateBeadBody, views.BeadView),
+    ("GET", RIG + "/beads", 200, _b.list_beads, NO, list[views.BeadView]),
+    ("GET", RIG + "/beads/{bead}", 200, _b.get_bead, NO, views.BeadView),
+    ("DELETE", RIG + "/beads/{bead}", 204, _b.delete_bead, NO, None),
+    (
+        "PATCH",
+        RIG + "/beads/{bead}/status",
+        200,
+        _b.set_bead_status,
+        bodies.BeadStatusBody,
+        views.BeadView,
+    ),
+    (
+        "POST",
+        RIG + "/beads/{bead}/close",
+        200,
+        _b.close_bead,
+        bodies.CloseBeadBody,
+        views.BeadView,
+    ),
+    ("POST", RIG + "/beads/{bead}/retry", 201, _b.retry_bead, NO, views.BeadView),
+    ("POST", RIG + "/sling", 201, _b.sling_bead, bodies.SlingBody, views.SlingView),
+    ("POST", RIG + "/pause", 200, _b.pause_rig, NO, views.RigView),
+    ("POST", RIG + "/resume", 200, _b.resume_rig, NO, views.RigView),
+)
+
+AGENTS = _rows(
+    "agents",
+    AGENT,
+    ("POST", RIG + "/agents", 201, _a.register_agent, bodies.RegisterAgentBody, views.AgentView),
+    ("GET", RIG + "/agents", 200, _a.list_agents, NO, list[views.AgentView]),
+    (
+        "POST",
+        RIG + "/agents/get-or-create",
+        200,
+        _a.get_or_create_agent,
+        bodies.RoleBody,
+        views.AgentView,
+    ),
+    ("GET", ONE, 200, _a.get_agent, NO, views.AgentView),
+    ("DELETE", ONE, 204, _a.delete_agent, NO, None),
+    ("GET", ONE + "/events", 200, _a.list_agent_events, NO, list[views.EventView]),
+)
+
+AGENT_CALLS = (
+    *_rows(
+        "agent",
+        OWN,
+        ("POST", ONE + "/hook", 200, _c.hook_bead, bodies.BeadIdBody, FACTS),
+        ("DELETE", ONE + "/hook", 200, _c.unhook_bead, NO, FACTS),
+        ("GET", ONE + "/prime", 200, _c.prime_agent, NO, views.PrimeView),
+        (
+            "POST",
+            ONE + "/request-changes",
+            201,
+            _c.request_changes,
+            bodies.RequestChangesBody,
+            FACTS,
+        ),
+        ("GET", ONE + "/mail", 200, _c.check_mail, NO, list[views.MailView]),
+    ),
+    *_rows(
+        "agent",
+        OWN,
+        ("POST", ONE + "/done", 202, _c.report_done, bodies.DoneBody, POSTED),
+        ("POST", ONE + "/completed", 202, _c.report_completed, bodies.CompletedBody, POSTED),
+        ("POST", ONE + "/waiting", 202, _c.report_waiting, bodies.WaitingBody, POSTED),
+        ("POST", ONE + "/checkpoint", 200, _c.write_checkpoint, bodies.CheckpointBody, POSTED),
+        ("POST", ONE + "/status", 200, _c.set_agent_status, bodies.StatusMessageBody, POSTED),
+        ("POST", ONE + "/eviction-context", 202, _c.report_eviction, bodies.EvictionBody, POSTED),
+        ("POST", ONE + "/heartbeat", 200, _c.heartbeat, bodies.HeartbeatBody, FACTS),
+        lateness=Lateness.TOLD_STALE,
+    ),
+    *_rows(
+        "agent",
+        OWN,
+        ("POST", ONE + "/refresh-token", 200, _c.refresh_token, NO, None),
+        lateness=Lateness.REFRESHED,
+    ),
+)
+
+RIGS = _rows(
+    "rig",
+    AGENT,
+    ("POST", RIG + "/mail", 201, _r.send_mail, bodies.MailBody, views.MailView),
+    ("POST", RIG + "/review-queue", 201, _r.submit_review, bodies.ReviewBody, views.BeadView),
+    (
+        "POST",
+        RIG + "/review-queue/{entry}/complete",
+        200,
+        _r.complete_review,
+        bodies.CompleteReviewBody,
+        views.BeadView,
+    ),
+    ("GET", RIG + "/events", 200, _r.list_rig_events, NO, list[views.EventView]),
+    (
+        "POST",
+        RIG + "/escalations",
+        201,
+        _r.create_escalation,
+        bodies.EscalationBody,
+        views.EscalationView,
+    ),
+)
+
+CONTAINERS = (
+    *_rows(
+        "container",
+        CONTAINER_OR_SESSION,
+        ("POST", TOWN + "/refresh-container-token", 200, _k.refresh_container_token, NO, None),
+        lateness=Lateness.REFRESHED,
+    ),
+    *_rows(
+        "container",
+        CONTAINER,
+        (
+            "POST",
+            TOWN + "/container-events",
+            202,
+            _k.report_container_events,
+            bodies.ContainerEventsBody,
+            POSTED,
+        ),
+        lateness=Lateness.TOLD_STALE,
+    ),
+)
+
+MAYORS = _rows(
+    "mayor",
+    MAYOR,
+    ("POST", TOOLS + "/sling", 201, _m.sling, bodies.MayorSlingBody, views.SlingView),
+    (
+        "POST",
+        TOOLS + "/sling-batch",
+        201,
+        _t.sling_convoy,
+        bodies.SlingBatchBody,
+        views.SlingBatchView,
+    ),
+    ("GET", TOOLS + "/rigs", 200, _m.list_rigs, NO, list[views.RigView]),
+    ("GET", TOOLS_RIG + "/beads", 200, _b.list_beads, NO, list[views.BeadView]),
+    ("GET", TOOLS_RIG + "/agents", 200, _a.list_agents, NO, list[views.AgentView]),
+    ("GET", TOOLS + "/convoys", 200, _m.list_convoys, NO, list[views.ConvoyView]),
+    ("GET", TOOLS_CONVOY, 200, _m.get_convoy, NO, views.ConvoyDetailView),
+    (
+        "PATCH",
+        TOOLS_RIG + "/beads/{bead}",
+        200,
+        _m.update_bead,
+        bodies.UpdateBeadBody,
+        views.BeadView,
+    ),
+    (
+        "POST",
+        TOOLS_RIG + "/beads/{bead}/reassign",
+        200,
+        _m.reassign_bead,
+        bodies.ReassignBody,
+        views.BeadView,
+    ),
+    ("DELETE", TOOLS_RIG + "/beads/{bead}", 204, _b.delete_bead, NO, None),
+    (
+        "POST",
+        TOOLS_RIG + "/beads/bulk-delete",
+        200,
+        _m.bulk_delete_beads,
+        bodies.BeadIdsBody,
+        FACTS,
+    ),
+    (
+        "POST",
+        TOOLS_RIG + "/beads/delete-by-status",
+        200,
+        _m.delete_beads_by_status,
+        bodies.DeleteByStatusBody,
+        FACTS,
+    ),
+    ("POST", TOOLS_RIG + "/agents/{agent}/reset", 200, _m.reset_agent, NO, views.AgentView),
+    ("PATCH", TOOLS_CONVOY, 200, _m.update_convoy, bodies.UpdateConvoyBody, views.ConvoyView),
+    ("POST", TOOLS_CONVOY + "/close", 200, _m.close_convoy, NO, views.ConvoyView),
+    ("POST", TOOLS_CONVOY + "/start", 200, _m.start_convoy, NO, views.SlingBatchView),
+    ("POST", TOOLS_CONVOY + "/add-bead", 200, _m.add_convoy_bead, bodies.AddConvoyBeadBody, FACTS),
+    ("POST", TOOLS_CONVOY + "/remove-bead", 200, _m.remove_convoy_bead, bodies.BeadIdBody, FACTS),
+    ("POST", TOOLS + "/mail", 201, _m.send_mail, bodies.MayorMailBody, views.MailView),
+    (
+        "POST",
+        TOOLS + "/escalations/{escalation}/acknowledge",
+        200,
+        _t.acknowledge_escalation,
+        NO,
+        views.EscalationView,
+    ),
+)
+
+SESSIONS = _rows(
+    "sessions",
+    OPERATOR,
+    ("GET", TOWN + "/sessions", 200, _t.list_sessions, NO, list[views.SessionView]),
+    ("GET", TOWN + "/sessions/{session}", 200, _t.get_session, NO, views.SessionView),
+)
+
+OBJECTS = _rows(
+    "actors",
+    OPERATOR,
+    ("POST", OBJECT + "/rpc/{method}", 200, _o.call_object, NO, None),
+    *(
+        (method, OBJECT + "/{path:.*}", 200, _o.fetch_object, NO, None)
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
+    ),
+)
+
+ROUTES: tuple[Route, ...] = (
+    *SERVICE,
+    *USERS,
+    *TOWNS,
+    *BEADS,
+    *AGENTS,
+    *AGENT_CALLS,
+    *RIGS,
+    *CONTAINERS,
+    *MAYORS,
+    *SESSIONS,
+    *OBJECTS,
+)
