@@ -35,7 +35,7 @@ from boomtown.actors.town.model import (
 from boomtown.actors.town.plan_issues import CODE_ATTEMPTS, CODE_NO_RIG
 from boomtown.actors.town.snapshot import Snapshot
 from boomtown.container_sim.model import AgentRole, SessionKind
-from boomtown.ids import RigId
+from boomtown.ids import BeadId, RigId
 from boomtown.limits import TownLimits
 
 CODE_SUPERSEDED = "superseded"
@@ -46,9 +46,14 @@ _REVIEW_KINDS = (BeadKind.REVIEW, BeadKind.LANDING)
 def plan(snapshot: Snapshot, *, now_ms: int, limits: TownLimits) -> tuple[Action, ...]:
     """Repairs and failures in the order of creation, then one claim per rig at most."""
     actions: list[Action] = []
+    failing: set[BeadId | None] = set()  # reviews, and what they are about
     for bead in snapshot.beads.values():
-        actions.extend(_plan_bead(snapshot, bead, limits=limits))
-    failing = {action.bead_id for action in actions if isinstance(action, FailBead)}
+        for action in _plan_bead(snapshot, bead, limits=limits):
+            if isinstance(action, FailBead):
+                if bead.subject in failing:
+                    continue  # one end moves a source; the next tick sees what it left
+                failing |= {bead.bead_id, bead.subject} - {None}
+            actions.append(action)
     for rig in snapshot.rigs.values():
         due = (
             bead

@@ -10,7 +10,7 @@ tail is planned again by the next one; sessions come first, because ending them 
 from __future__ import annotations
 
 from boomtown.actors.town import plan_convoys, plan_issues, plan_reviews, plan_sessions
-from boomtown.actors.town.actions import Action, FailBead, ReleaseBead, SettleSource
+from boomtown.actors.town.actions import Action, FailBead, SettleSource
 from boomtown.actors.town.snapshot import Snapshot
 from boomtown.ids import BeadId
 from boomtown.limits import TownLimits
@@ -32,7 +32,7 @@ def plan(snapshot: Snapshot, *, now_ms: int, limits: TownLimits) -> tuple[Action
 
 def _moved_convoys(snapshot: Snapshot, action: Action) -> tuple[BeadId, ...]:
     """The convoys whose counts or whose landing the action may change."""
-    if not isinstance(action, FailBead | SettleSource | ReleaseBead):
+    if not isinstance(action, FailBead | SettleSource):
         return ()
     bead = snapshot.beads[action.bead_id]
     near = (bead.bead_id, bead.subject)  # a review's end moves what it was about

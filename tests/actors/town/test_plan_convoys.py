@@ -66,7 +66,7 @@ def convoy_of(
 def planned(
     snapshot: Snapshot, now_ms: int = NOW, settling: str | None = None
 ) -> tuple[Action, ...]:
-    moving = frozenset() if settling is None else frozenset({BeadId(settling)})
+    moving = frozenset[BeadId]() if settling is None else frozenset({BeadId(settling)})
     return plan_convoys.plan(snapshot, now_ms=now_ms, limits=LIMITS, settling=moving)
 
 
