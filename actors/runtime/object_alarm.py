@@ -116,7 +116,8 @@ class ObjectAlarm:
         self._state = msgspec.structs.replace(self._state, defers_deletion=defers_deletion)
 
     def begin(self, scheduled_at_ms: int) -> AlarmStart:
-        """Judge a delivery that has arrived (5.5); after RUN the handler must be called."""
+        """Judge a delivery that has arrived (5.5); after RUN the handler must be called. Raises
+        where a stale one cannot be corrected in the index."""
         stored_ms = self._state.stored_ms
         if stored_ms == scheduled_at_ms:
             self._change(defers_deletion=True)
@@ -127,8 +128,9 @@ class ObjectAlarm:
         if stored_ms is not None and stored_ms <= self._clock.now_ms():
             self._change(defers_deletion=True)
             return AlarmStart.RUN
-        self._registered_ms = scheduled_at_ms
-        self._register_later()
+        # Told before the answer, which lets the scheduler forget the delivered instant.
+        self._registry.register(self._key, self._name, stored_ms)
+        self._registered_ms = stored_ms
         return AlarmStart.CANCELLED
 
     def finish(self) -> None:
