@@ -43,11 +43,14 @@ REASON_RELEASED = "released"
 def plan(snapshot: Snapshot, *, now_ms: int, limits: TownLimits) -> tuple[Action, ...]:
     """At most one action per session, in the order of their claims."""
     unanswered = {(effect.session_id, effect.kind) for effect in snapshot.effects}
-    actions = (
-        _plan_session(session, snapshot, unanswered, now_ms=now_ms, limits=limits)
-        for session in snapshot.sessions.values()
-    )
-    return tuple(action for action in actions if action is not None)
+    actions: list[Action] = []
+    for session in snapshot.sessions.values():
+        action = _plan_session(session, snapshot, unanswered, now_ms=now_ms, limits=limits)
+        # While a claimed merge is being proven, its answer decides the review and the session.
+        is_proving = (session.session_id, EffectKind.PROVE_MERGE) in unanswered
+        if action is not None and not (is_proving and isinstance(action, EndSession)):
+            actions.append(action)
+    return tuple(actions)
 
 
 def due_times(session: Session, *, limits: TownLimits) -> tuple[int, ...]:

@@ -290,6 +290,15 @@ def test_grace_over_with_an_unproven_body_waits_for_the_stop() -> None:
     assert planned(completed, now_ms=later) == (ended,)
 
 
+def test_session_whose_merge_is_being_proven_is_not_ended() -> None:
+    """The proof decides the review first; without this the tick would drop the end for ever."""
+    proving = make_effect(EffectKind.PROVE_MERGE, "s1")
+    completed = make_session("s1", ENDING, done_grace_until_ms=NOW)
+    assert planned(completed, effects=(proving,)) == ()
+    done = make_session("s1", ENDING, verdict=Verdict.MERGED)
+    assert planned(done, effects=(proving,)) == (stop(ENDING, "over"),)
+
+
 def test_ending_session_is_stopped_once() -> None:
     done = make_session("s1", ENDING, verdict=Verdict.SUBMITTED)
     assert planned(done, bead=BeadStatus.IN_REVIEW) == (stop(ENDING, "over"),)
