@@ -24,7 +24,7 @@ from boomtown.actors.town.model import (
     Review,
 )
 from boomtown.actors.town.store_audit import record_audit
-from boomtown.actors.town.store_beads import insert_bead, insert_dependency
+from boomtown.actors.town.store_beads import insert_bead, insert_dependency, next_bead_id
 from boomtown.actors.town.store_satellites import (
     Mail,
     find_live_escalation,
@@ -55,7 +55,7 @@ def create_bead(
 ) -> Bead:
     """A new open bead and its `created` row."""
     bead = Bead(
-        bead_id=BeadId(tx.new_id()),
+        bead_id=next_bead_id(tx),
         type=bead_type,
         kind=kind,
         subject=subject,

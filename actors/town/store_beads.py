@@ -6,6 +6,8 @@ Statuses are written by transitions.py alone; everything else about a bead by `u
 
 from __future__ import annotations
 
+import uuid
+
 from boomtown.actors.town.model import Bead, BeadKind, BeadStatus, BeadType, Dependency
 from boomtown.actors.town.model import DependencyType as Edge
 from boomtown.actors.town.tables import Table
@@ -15,6 +17,8 @@ from boomtown.errors import NotFound
 from boomtown.ids import AgentId, BeadId, RigId
 
 BEADS = Table("beads", Bead, key="bead_id", json=frozenset({"labels", "metadata"}))
+
+_ID_STEP_MAX = 1 << 20  # keeps short ids of neighbours apart; far from the end of the 62 bits
 
 _SELECT_TARGETS = BEADS.select.replace("SELECT ", "SELECT b.", 1).replace(", ", ", b.")
 _LIST_RIG_BEADS = (
@@ -46,6 +50,7 @@ _LIST_ALL_DEPENDENCIES = (
     "SELECT bead_id, depends_on_bead_id, type FROM bead_dependencies WHERE type = ?"
     " ORDER BY bead_id, depends_on_bead_id"
 )
+_NEWEST_ID = "SELECT max(bead_id) FROM beads"
 _MOVE_DEPENDENTS = (
     "UPDATE OR IGNORE bead_dependencies SET depends_on_bead_id = ?"
     " WHERE depends_on_bead_id = ? AND type = 'blocks'"
@@ -73,6 +78,18 @@ def get_rig_bead(tx: TownTransaction, rig_id: RigId, bead_id: BeadId) -> Bead:
     if bead.rig_id != rig_id:
         raise NotFound(ErrorCode.BEAD_NOT_FOUND)
     return bead
+
+
+def next_bead_id(tx: TownTransaction) -> BeadId:
+    """An id past all others, so that beads made in one millisecond (a convoy's tasks, two mails)
+    keep the order in which they were made."""
+    candidate = tx.new_id()
+    row = tx.find_row(_NEWEST_ID)
+    newest: str | None = None if row is None else row[0]
+    if newest is None or newest < candidate:
+        return BeadId(candidate)
+    step = 1 + tx.entropy.below(_ID_STEP_MAX, label="town.id_step")
+    return BeadId(str(uuid.UUID(int=uuid.UUID(newest).int + step)))
 
 
 def insert_bead(tx: TownTransaction, bead: Bead) -> None:
