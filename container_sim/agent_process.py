@@ -9,6 +9,7 @@ event loop's thread, because the parent-death signal is tied to the thread that 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -27,6 +28,8 @@ from boomtown.ids import SessionId
 
 BIRTH_MS_MAX = 10_000  # from the fork to the launcher's first word, on a very busy machine
 
+log = logging.getLogger(__name__)
+
 
 class AgentProcess:
     """A child that leads its own process group."""
@@ -44,18 +47,16 @@ class AgentProcess:
         """The exit code, negative for a signal; others of the group may still live."""
         return await self._process.wait()
 
-    async def end(self, *, grace_ms: int, kill_wait_ms: int) -> int | None:
-        """End the whole group and return the leader's exit code, None when something could not
-        be killed in time."""
-        is_gone = await end_groups(
-            frozenset({self.pid}),
-            None,
-            grace_ms=grace_ms,
-            kill_wait_ms=kill_wait_ms,
-            clock=self._clock,
-        )
+    async def end(self, *, grace_ms: int, kill_wait_ms: int) -> int:
+        """End the whole group and return the leader's exit code. Returns only when nothing of
+        the group lives, however long a process is stuck in the kernel."""
+        group = frozenset({self.pid})
+        while not await end_groups(
+            group, None, grace_ms=grace_ms, kill_wait_ms=kill_wait_ms, clock=self._clock
+        ):
+            log.warning("group_lives_on pid=%s", self.pid)
         self.output.close()
-        return await self._process.wait() if is_gone else None
+        return await self._process.wait()
 
 
 async def spawn_agent(

@@ -176,10 +176,9 @@ class Bodies:
         except BoomtownError as error:
             log.warning("session_failed code=%s message=%s", error.code, error.message)
             return self._ending(body, BodyState.FAILED, None, error.code)
-        except OSError as error:
+        except OSError:
             log.exception("session_failed session=%s", body.order.session_id)
-            reason = f"{ErrorCode.CONTAINER_ERROR}: {error.strerror}"
-            return self._ending(body, BodyState.FAILED, None, reason)
+            return self._ending(body, BodyState.FAILED, None, ErrorCode.CONTAINER_ERROR)
 
     async def _give_birth_unless_stopped(self, body: Body) -> bool:
         """False: the session was told to stop before its agent ran."""

@@ -114,7 +114,9 @@ class ControlServer:
         except BoomtownError as error:
             return _error(error.http_status, error.code, error.message)
         except web.HTTPException as error:
-            return _error(error.status, ErrorCode.ROUTE_NOT_FOUND, error.reason)
+            is_large = error.status == 413
+            code = ErrorCode.PAYLOAD_TOO_LARGE if is_large else ErrorCode.ROUTE_NOT_FOUND
+            return _error(error.status, code, error.reason)
 
     async def _get_health(self, request: web.Request) -> web.Response:
         report = InstanceReport(

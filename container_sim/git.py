@@ -5,8 +5,9 @@ Invariants. A clone is made under a temporary name and renamed when it is whole,
 stands at `repos/<rig>.git` can be used. Its own `refs/heads` hold the branches of worktrees only;
 origin's are under `refs/remotes/origin`. Clone, fetch and worktree commands of one repository run
 one at a time: an asyncio lock orders those of this process, and a lock file those of agents
-(container_sim/agent/repository.py takes the same one). Every command has a time limit and its
-process is killed when the limit passes or the caller is cancelled. Nothing is ever pushed by
+(container_sim/agent/repository.py takes the same one). Every command has a time limit, and a
+process group of its own that is killed when the limit passes or the caller is cancelled; after a
+crash the instance's mark in its environment is what finds it. Nothing is ever pushed by
 force. Nothing in here reads git's messages to decide: exit codes and porcelain only.
 
 A crash leaves at worst a temporary clone, removed by the next one, and worktrees of sessions that
@@ -19,6 +20,7 @@ import asyncio
 import fcntl
 import os
 import shutil
+import signal
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
@@ -28,6 +30,7 @@ from boomtown.clock import Clock
 from boomtown.container_sim.git_environment import last_line
 from boomtown.container_sim.git_urls import credential_line
 from boomtown.container_sim.model import MergeProof, Repository
+from boomtown.container_sim.process_groups import signal_group
 from boomtown.error_codes import ErrorCode
 from boomtown.errors import BoomtownError, error_for
 from boomtown.ids import RigId
@@ -225,6 +228,7 @@ class Git:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
+                start_new_session=True,
             )
         except FileNotFoundError as error:
             raise _missing_program(folder, error) from error
@@ -236,8 +240,10 @@ class Git:
             raise error_for(ErrorCode.GIT_UNREACHABLE, message) from error
         finally:
             if process.returncode is None:
-                process.kill()
-                await asyncio.shield(process.wait())  # bounded: the signal cannot be refused
+                # The whole group: git's own children would hold the output open. Bounded, because
+                # the signal cannot be refused.
+                signal_group(process.pid, signal.SIGKILL)
+                await asyncio.shield(process.wait())
         assert process.returncode is not None
         return process.returncode, output.decode("utf-8", errors="replace")
 

@@ -29,7 +29,7 @@ from boomtown.wire import encode_json
 
 LEDGER_NAME = "ledger.jsonl"
 LOG_NAME = "control.log"
-CONTROL_COMMAND = (sys.executable, "-m", "boomtown.container_sim.control_server")
+CONTROL_COMMAND = (sys.executable, "-P", "-m", "boomtown.container_sim.control_server")
 
 
 class Instance:

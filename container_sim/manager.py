@@ -110,7 +110,8 @@ class ContainerManager:
                 *(self.stop_container(town, timeout_ms=drain_ms) for town in list(self._places))
             )
         finally:
-            await self._tasks.__aexit__(kind, error, trace)
+            # All tasks are over by now; an error of the body must not become a group of errors.
+            await self._tasks.__aexit__(None, None, None)
             if self._socket_folder is not None:
                 shutil.rmtree(self._socket_folder, ignore_errors=True)
 
@@ -176,14 +177,15 @@ class ContainerManager:
         if instance is None:
             return
         place.is_ending = True
+        emptied = place.emptied
         instance.drain()
         try:
             async with asyncio.timeout(timeout_ms / 1000):
-                await place.emptied.wait()
+                await emptied.wait()
         except TimeoutError:
             log.warning("container_killed town=%s", town_id)
             instance.kill()
-            await place.emptied.wait()
+            await emptied.wait()
 
     async def find_instance(self, town_id: TownId, *, timeout_ms: int) -> InstanceReport | None:
         """What the town's container says of itself and its sessions, living and over; None
@@ -258,11 +260,12 @@ class ContainerManager:
             place.booting = None
         place.instance = instance
         place.is_ending = False
-        place.emptied.clear()
+        place.emptied = asyncio.Event()
         self._tasks.create_task(self._watch(town_id, place, instance), name=f"watch-{town_id}")
         return None
 
     async def _watch(self, town_id: TownId, place: _Place, instance: Instance) -> None:
+        emptied = place.emptied  # a new instance, which the report below may cause, has its own
         code = await instance.wait_gone()
         reason = "stopped" if place.is_ending else "crashed"
         place.instance = None
@@ -277,7 +280,7 @@ class ContainerManager:
             # The town learns it from its next probe instead: NoContainer is the same proof.
             log.exception("instance_gone_not_told town=%s", town_id)
         finally:
-            place.emptied.set()
+            emptied.set()
 
     def _make_order(self, town_id: TownId, instance_id: InstanceId, folder: Path) -> BootOrder:
         assert self.api_url, "set api_url before the first start"

@@ -48,7 +48,7 @@ class OutputRing:
         """Take what is in the pipe, then stop; the text stays readable."""
         self.close_write_end()
         if self._is_open:
-            while self._is_open and self._read():
+            while self._read():
                 continue
             self._shut()
 

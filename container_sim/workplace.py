@@ -25,7 +25,8 @@ from boomtown.container_sim.output_ring import OutputRing
 from boomtown.ids import short_id
 from boomtown.wire import encode_json
 
-AGENT_COMMAND = (sys.executable, "-m", "boomtown.container_sim.agent")
+# -P: nothing is imported from the worktree, where a repository may have its own http/ or json.py.
+AGENT_COMMAND = (sys.executable, "-P", "-m", "boomtown.container_sim.agent")
 GIT_TOKEN_VARIABLE = "GIT_TOKEN"  # in an order's env: the credential of the rig's repository
 _OWN_PREFIXES = ("BOOMTOWN_", "GASTOWN_")
 

@@ -198,6 +198,35 @@ async def test_unreachable_address_fails_the_session_and_leaves_nothing(tmp_path
         assert list((world.data_dir / "repos").iterdir()) == []
 
 
+async def test_stop_during_a_clone_ends_it_and_heartbeats_flowed_meanwhile(
+    tmp_path: Path,
+) -> None:
+    async def never_answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    silent = await asyncio.start_server(never_answer, "127.0.0.1", 0)
+    port = silent.sockets[0].getsockname()[1]
+    async with silent, open_container_world(tmp_path) as world:
+        order = work_order(session_id="s1", git_url=f"http://127.0.0.1:{port}/a.git")
+        await world.start(order)
+        beat = await world.api.wait_for("heartbeat", 3)
+        assert beat.body["status"] == "starting"
+        stopped = await world.manager.stop_session(
+            TOWN, order.session_id, grace_ms=100, timeout_ms=CALL_MS
+        )
+        assert isinstance(stopped, Stopped)
+        assert (stopped.report.pid, stopped.report.exit_reason) == (None, "stopped")
+        assert list((world.data_dir / "repos").iterdir()) == []
+
+
+async def test_worker_imports_nothing_from_the_repository(tmp_path: Path) -> None:
+    async with open_container_world(tmp_path) as world:
+        world.origin.push_file("msgspec.py", "raise SystemExit(77)\n", branch="main")
+        said = await world.run_to_end(work_order(session_id="s1", git_url=world.origin.url))
+        assert said["reason"] == "exit 0"
+
+
 async def test_drain_saves_unfinished_work_and_says_so(tmp_path: Path) -> None:
     async with open_container_world(tmp_path) as world:
         body = "```recipe\ncreate half.txt begun\nstatus half\nhang\n```\n"
@@ -305,7 +334,7 @@ async def test_mark_of_a_test_run_reaches_every_child(
         order = work_order(session_id="s1", git_url=world.origin.url, body=body)
         await world.run_to_end(with_fields(order, env={"MY_KEY": "mine"}))
         lines = world.origin.show(order.branch, "env.txt").splitlines()
-        seen = dict(line.partition("=")[::2] for line in lines)
+        seen = {line.partition("=")[0]: line.partition("=")[2] for line in lines}
         assert seen["BOOMTOWN_TEST_RUN"] == "run-7"
         assert seen["MY_KEY"] == "mine"
         assert "BOOMTOWN_OTHER" not in seen

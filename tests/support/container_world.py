@@ -96,20 +96,19 @@ class ContainerWorld:
 
     def processes(self) -> list[int]:
         """The living processes that carry the mark of any instance of this world's manager."""
-        own = str(self.data_dir)
         found: list[int] = []
         for process in psutil.process_iter():
             try:
                 marked = "BOOMTOWN_INSTANCE_ID" in process.environ()
                 is_dead = process.status() == psutil.STATUS_ZOMBIE
-                if marked and not is_dead and self._is_ours(process, own):
+                if marked and not is_dead and self._is_ours(process):
                     found.append(process.pid)
             except psutil.Error:
                 continue
         return found
 
-    def _is_ours(self, process: psutil.Process, own: str) -> bool:
-        known = {gone.instance_id for gone in self.gone}
+    def _is_ours(self, process: psutil.Process) -> bool:
+        known: set[str] = {gone.instance_id for gone in self.gone}
         known |= {path.name for path in (self.data_dir / "containers").iterdir()}
         return process.environ()["BOOMTOWN_INSTANCE_ID"] in known
 
