@@ -31,7 +31,7 @@ class AlarmStorage(Protocol):
         """The instant that is set; None while none is, and while the alarm runs."""
         ...
 
-    def set_alarm(self, scheduled_time: int) -> Awaitable[None]:
+    def set_alarm(self, scheduled_time: int, /) -> Awaitable[None]:
         """Move the alarm, in the present transaction."""
         ...
 

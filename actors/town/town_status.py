@@ -66,7 +66,7 @@ def town_status_view(
 
 
 def _count_agents(tx: TownTransaction) -> dict[str, int]:
-    counts = dict.fromkeys(AGENT_WORDS, 0)
+    counts: dict[str, int] = dict.fromkeys(AGENT_WORDS, 0)
     for agent in list_agents(tx):
         counts[wire_status(agent, find_live_session(tx, agent.agent_id))] += 1
     return {**counts, "total": sum(counts.values())}

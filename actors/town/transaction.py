@@ -30,7 +30,7 @@ class SqlCursor(Protocol):
 class Sql(Protocol):
     """`ctx.storage.sql`, as far as a town needs it."""
 
-    def exec(self, query: str, *bindings: Any) -> SqlCursor:
+    def exec(self, query: str, /, *bindings: Any) -> SqlCursor:
         """Run a statement to its first row; positional `?` only."""
         ...
 

@@ -182,14 +182,15 @@ def convoy_detail_view(tx: TownTransaction, bead: Bead) -> ConvoyDetailView:
     issues = [issue for issue in list_tracked(tx, bead.bead_id) if issue.type == BeadType.ISSUE]
     members = {issue.bead_id for issue in issues}
     for issue in issues:
-        assignee = issue.assignee_agent_id and find_agent(tx, issue.assignee_agent_id)
+        assignee_id = issue.assignee_agent_id
+        assignee = None if assignee_id is None else find_agent(tx, assignee_id)
         beads.append(
             ConvoyBeadView(
                 bead_id=issue.bead_id,
                 title=issue.title,
                 status=issue.status,
                 rig_id=issue.rig_id,
-                assignee_agent_name=assignee.name if assignee else None,
+                assignee_agent_name=None if assignee is None else assignee.name,
             )
         )
         for blocker in list_blockers(tx, issue.bead_id):

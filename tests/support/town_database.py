@@ -33,16 +33,21 @@ class ApswCursor:
 class ApswSql:
     """What `ctx.storage.sql` is to a town."""
 
-    def __init__(self, connection: apsw.Connection) -> None:
+    def __init__(self, connection: Any) -> None:
         self._connection = connection
 
     def exec(self, query: str, *bindings: Any) -> ApswCursor:
         return ApswCursor(iter(self._connection.execute(query, bindings)))
 
 
+def _connect() -> Any:
+    # The driver's types are partly unknown to a strict checker; Any stops here.
+    return apsw.Connection(":memory:")
+
+
 def open_town_transaction(*, limits: TownLimits | None = None) -> TownTransaction:
     """An empty town database with the schema, foreign keys on."""
-    connection = apsw.Connection(":memory:")
+    connection = _connect()
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute(resources.files("boomtown.actors.town").joinpath("schema.sql").read_text())
 

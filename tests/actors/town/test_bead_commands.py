@@ -41,11 +41,8 @@ def _set_status(desk: Desk, bead_id: BeadId, status: BeadStatus) -> BeadView:
 
 def _beads(desk: Desk, **filters: object) -> list[str]:
     question = ListBeads(rig_id=RIG, **filters)  # type: ignore[arg-type]
-    return [item.title for item in desk.query(question, ListView).items if _is_bead(item)]
-
-
-def _is_bead(item: object) -> bool:
-    return isinstance(item, BeadView)
+    items = desk.query(question, ListView).items
+    return [item.title for item in items if isinstance(item, BeadView)]
 
 
 def test_scenario_A_a_created_bead_reads_back() -> None:
