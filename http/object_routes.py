@@ -6,7 +6,7 @@ what. A class that is not served is 404, like a route that does not exist.
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from aiohttp import web
 from multidict import CIMultiDict
@@ -57,7 +57,7 @@ async def fetch_object(call: Call) -> object:
 
 async def call_object(call: Call) -> object:
     """One RPC: a JSON array gives positional arguments, an object gives named ones."""
-    positional, named = _arguments(await read_body(call.request, object))
+    positional, named = await _arguments(call)
     name = call.path["method"]
     if name.startswith("_") or not name.isidentifier():
         raise NotFound(ErrorCode.ROUTE_NOT_FOUND)
@@ -76,14 +76,10 @@ def is_from_within(error: Exception) -> bool:
     return bool(getattr(error, "remote", False))
 
 
-def _arguments(value: object) -> tuple[list[Any], dict[str, Any]]:
-    match value:
-        case list():
-            return cast(list[Any], value), {}
-        case dict():
-            return [], cast(dict[str, Any], value)
-        case _:
-            raise invalid_body("", "Expected an array or an object of arguments")
+async def _arguments(call: Call) -> tuple[list[Any], dict[str, Any]]:
+    if (await call.request.read()).lstrip().startswith(b"["):
+        return await read_body(call.request, list[Any]), {}
+    return [], await read_body(call.request, dict[str, Any])
 
 
 def _stub(call: Call) -> Any:

@@ -65,8 +65,11 @@ def _fields(value: msgspec.Struct) -> dict[str, Any]:
 
 
 def _nested(field: object) -> object:
-    is_ours = isinstance(field, msgspec.Struct | tuple)
-    return payload(cast(object, field)) if is_ours else field
+    return payload(field) if _is_ours(field) else field
+
+
+def _is_ours(field: object) -> bool:
+    return isinstance(field, msgspec.Struct | tuple)
 
 
 def _is_instant(name: str, field: object) -> bool:

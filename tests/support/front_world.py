@@ -1,0 +1,147 @@
+"""A front on loopback, over fake objects or real ones, and a client that keeps what it got."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+from aiohttp import ClientSession
+from aiohttp.test_utils import TestServer
+from yarl import URL
+
+from boomtown.entropy import SeededEntropy, SystemSecrets
+from boomtown.http.app import make_app
+from boomtown.http.services import FrontServices, FrontSettings, ObjectHost
+from boomtown.http.tokens import Tokens
+from boomtown.ids import AgentId, InstanceId, RigId, SessionId, TownId
+from boomtown.limits import HttpLimits
+from boomtown.testing import ManualClock
+from boomtown.wire import encode_json
+from support.fake_town import AGENT, INSTANCE, RIG, SESSION, TOWN, FakeHost
+
+SIGNING_KEY = "k" * 43
+SETTINGS = FrontSettings(
+    version="9.9.9",
+    no_auth=False,
+    allow_local_git=False,
+    public_classes=("Counter",),
+    allowed_origins=("https://friend.example",),
+)
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """A response, read whole."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+    @property
+    def json(self) -> Any:
+        return msgspec.json.decode(self.content)
+
+    @property
+    def data(self) -> Any:
+        return self.json["data"]
+
+    @property
+    def code(self) -> str:
+        return str(self.json["code"])
+
+
+class FrontWorld:
+    """One front; made by `open_front`."""
+
+    def __init__(self, services: FrontServices, server: TestServer, http: ClientSession) -> None:
+        self.services = services
+        self.server = server
+        self.http = http
+        self.tokens = services.tokens
+
+    @property
+    def fakes(self) -> FakeHost:
+        assert isinstance(self.services.host, FakeHost)
+        return self.services.host
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        credential: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        data: bytes | None = None,
+    ) -> Reply:
+        """One request; `data` is sent as it is, `body` as JSON."""
+        named = dict(headers or {})
+        if credential is not None:
+            named["Authorization"] = f"Bearer {credential}"
+        if body is not None:
+            data = encode_json(body)
+        url = URL(f"http://{self.server.host}:{self.server.port}{path}", encoded=True)
+        async with self.http.request(method, url, data=data, headers=named) as response:
+            return Reply(response.status, response.headers, await response.read())
+
+    def operator_key(self, scope: str = "admin", *, owner: str = "local") -> str:
+        """A key of the fake owner."""
+        return self.fakes.owner(owner).add_key(scope)
+
+    def session_token(
+        self,
+        *,
+        town: str = TOWN,
+        rig: str = RIG,
+        agent: str = AGENT,
+        session: str = SESSION,
+        now_ms: int | None = None,
+    ) -> str:
+        return self.tokens.mint_session_token(
+            town_id=TownId(town),
+            rig_id=RigId(rig),
+            agent_id=AgentId(agent),
+            session_id=SessionId(session),
+            user_id="local",
+            now_ms=self.services.clock.now_ms() if now_ms is None else now_ms,
+        )
+
+    def container_token(self, *, town: str = TOWN, instance: str = INSTANCE) -> str:
+        return self.tokens.mint_container_token(
+            town_id=TownId(town),
+            instance_id=InstanceId(instance),
+            user_id="local",
+            now_ms=self.services.clock.now_ms(),
+        )
+
+
+@asynccontextmanager
+async def open_front(
+    *,
+    host: ObjectHost | None = None,
+    clock: ManualClock | None = None,
+    settings: FrontSettings = SETTINGS,
+    limits: HttpLimits | None = None,
+    tokens: Tokens | None = None,
+) -> AsyncIterator[FrontWorld]:
+    """Serve on a free port of loopback for as long as the block lasts."""
+    limits = limits or HttpLimits()
+    services = FrontServices(
+        host=host or FakeHost(),
+        settings=settings,
+        tokens=tokens or Tokens(SIGNING_KEY, limits),
+        clock=clock or ManualClock(),
+        secrets=SystemSecrets(),
+        entropy=SeededEntropy(3),
+        shutdown=asyncio.Event(),
+        limits=limits,
+    )
+    server = TestServer(make_app(services), host="127.0.0.1")
+    await server.start_server(access_log=None)
+    try:
+        async with ClientSession() as http:
+            yield FrontWorld(services, server, http)
+    finally:
+        await server.close()
