@@ -73,51 +73,50 @@ async def spawn_agent(
     """Give birth to an agent. Raises CONTAINER_ERROR when the launcher does not come up."""
     ready_read, ready_write = os.pipe()
     go_read, go_write = os.pipe()
-    try:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-I",
-            "-S",
-            launcher.__file__,
-            str(ready_write),
-            str(go_read),
-            str(os.getpid()),
-            *command,
-            cwd=folder,
-            env=environment,
-            stdin=PIPE,
-            stdout=output.write_descriptor,
-            stderr=STDOUT,
-            pass_fds=(ready_write, go_read),
-            start_new_session=True,
-        )
-    except BaseException:
-        os.close(ready_read)
-        os.close(go_write)
-        raise
-    finally:
-        os.close(ready_write)
-        os.close(go_read)
-        output.close_write_end()
+    process: Process | None = None
     is_born = False
     try:
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *_launcher_command(ready_write, go_read),
+                *command,
+                cwd=folder,
+                env=environment,
+                stdin=PIPE,
+                stdout=output.write_descriptor,
+                stderr=STDOUT,
+                pass_fds=(ready_write, go_read),
+                start_new_session=True,
+            )
+        finally:
+            os.close(ready_write)
+            os.close(go_read)
+            output.close_write_end()
         await _wait_ready(ready_read, process.pid)
-        mark = find_start_mark(process.pid)
-        if mark is None:
-            raise error_for(ErrorCode.CONTAINER_ERROR, "The launcher ended too early")
-        entry = LedgerEntry(
-            pid=process.pid, start_mark=mark, process_group=process.pid, session_id=session_id
-        )
-        ledger.append(entry)
+        ledger.append(_entry(process.pid, session_id))
         os.write(go_write, b"g")
         await _feed(process, standard_input)
         is_born = True
     finally:
         os.close(ready_read)
         os.close(go_write)
-        if not is_born:  # cancelled or failed: nobody would ever end it
-            signal_group(process.pid, signal.SIGKILL)
+        if not is_born:  # cancelled or failed: nobody else would ever end it
+            output.close()
+            if process is not None:
+                signal_group(process.pid, signal.SIGKILL)
     return AgentProcess(process, output, clock)
+
+
+def _launcher_command(ready_descriptor: int, go_descriptor: int) -> tuple[str, ...]:
+    numbers = (ready_descriptor, go_descriptor, os.getpid())
+    return (sys.executable, "-I", "-S", launcher.__file__, *(str(number) for number in numbers))
+
+
+def _entry(pid: int, session_id: SessionId) -> LedgerEntry:
+    mark = find_start_mark(pid)
+    if mark is None:
+        raise error_for(ErrorCode.CONTAINER_ERROR, "The launcher ended too early")
+    return LedgerEntry(pid=pid, start_mark=mark, process_group=pid, session_id=session_id)
 
 
 async def _wait_ready(descriptor: int, pid: int) -> None:

@@ -302,7 +302,9 @@ class ContainerManager:
         length_max = self._settings.limits.socket_path_bytes_max
         if len(str(folder / "01234567").encode()) > length_max:
             folder.rmdir()
-            folder = Path(tempfile.mkdtemp(prefix="boomtown-", dir="/tmp"))
+            raise Unavailable(
+                ErrorCode.CONTAINER_ERROR, "The temporary folder's path is too long for a socket"
+            )
         (self._folder / SOCKET_FOLDER_NAME).write_text(str(folder))
         return folder
 

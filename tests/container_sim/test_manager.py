@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -143,6 +144,9 @@ async def test_killed_control_server_is_reported_gone_when_no_process_is_left(
         again = await world.start(with_fields(order, session_id=SessionId("s2")))
         assert isinstance(again, Started)
         assert again.report.instance_id != gone.instance_id
+        # The same branch again: the first session's worktree must have been cleared away.
+        await world.wait_running(SessionId("s2"))
+        assert len(world.worktrees()) == 1
 
 
 async def test_answer_that_does_not_come_in_time_is_unknown(tmp_path: Path) -> None:
@@ -225,6 +229,26 @@ async def test_worker_imports_nothing_from_the_repository(tmp_path: Path) -> Non
         world.origin.push_file("msgspec.py", "raise SystemExit(77)\n", branch="main")
         said = await world.run_to_end(work_order(session_id="s1", git_url=world.origin.url))
         assert said["reason"] == "exit 0"
+
+
+async def test_missing_git_program_fails_the_session_by_its_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_container_world(tmp_path) as world:
+        order = work_order(session_id="s1", git_url=world.origin.url)
+        monkeypatch.setenv("PATH", str(tmp_path))
+        said = await world.run_to_end(order)
+        assert (said["status"], said["reason"]) == ("failed", "GIT_NOT_FOUND")
+
+
+async def test_control_server_that_cannot_boot_is_a_rejection(tmp_path: Path) -> None:
+    async with open_container_world(tmp_path) as world:
+        shutil.rmtree(world.data_dir / "containers")
+        outcome = await world.start(work_order(session_id="s1", git_url=world.origin.url))
+        assert isinstance(outcome, Rejected)
+        assert outcome.code is ErrorCode.CONTAINER_ERROR
+        probed = await world.manager.probe_session(TOWN, SessionId("s1"), timeout_ms=CALL_MS)
+        assert probed == NoContainer(ended_instance_id=None)
 
 
 async def test_drain_saves_unfinished_work_and_says_so(tmp_path: Path) -> None:
