@@ -94,7 +94,8 @@ class ObjectAlarm:
             # The very instant that is being delivered may be set again: it needs a new delivery,
             # so the index must be told, though the row may stay as it is.
             self._transactions.begin_write(is_confirmed=is_confirmed)
-            self._registered_ms = None
+            if at_ms is not None:
+                self._registered_ms = None
             self._change(defers_deletion=False)
         if at_ms != self._state.stored_ms:
             self._transactions.begin_write(is_confirmed=is_confirmed)

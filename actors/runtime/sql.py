@@ -23,7 +23,12 @@ import apsw
 
 from boomtown.actors.runtime.database import Database
 from boomtown.actors.runtime.runtime_errors import SqlError
-from boomtown.actors.runtime.sql_authorizer import BLANK, authorize, refuses_text
+from boomtown.actors.runtime.sql_authorizer import (
+    BLANK,
+    authorize,
+    begins_transaction,
+    refuses_text,
+)
 from boomtown.actors.runtime.sqlite_surface import SqliteCursor, SqlRow, SqlValue
 from boomtown.actors.runtime.transactions import Transactions
 
@@ -113,7 +118,15 @@ class SqlCursor:
                 self._buffered = iter(self._cursor.fetchall())
             elif row is not None:
                 # Again: a statement compiled before an ALTER has new columns only now.
-                self.column_names = [column[0] for column in self._cursor.get_description()]
+                # By the other name, because apsw keeps each one's first answer.
+                self.column_names = [column[0] for column in self._cursor.description]
+        except apsw.AuthError as error:
+            if begins_transaction(self._rest):
+                raise SqlError(
+                    "Use storage.transaction() or transaction_sync() in place of BEGIN, COMMIT,"
+                    " ROLLBACK, SAVEPOINT and RELEASE: SQLITE_AUTH"
+                ) from error
+            raise self._transactions.translated(error) from error
         except apsw.BindingsError as error:
             raise SqlError(f"Wrong number of parameter bindings: {error}") from error
         except apsw.Error as error:

@@ -81,6 +81,9 @@ _FUNCTIONS = frozenset(_FUNCTION_NAMES.split())
 _OWN_PREFIX = "_cf_"
 _SKIPPED = r"(?:[\s;]|--[^\n]*(?:\n|$)|/\*.*?\*/)*"
 _ALTERS = re.compile(_SKIPPED + r"alter\b", re.IGNORECASE | re.DOTALL)
+_TRANSACTION = re.compile(
+    _SKIPPED + r"(?:begin|commit|end|rollback|savepoint|release)\b", re.IGNORECASE | re.DOTALL
+)
 BLANK = re.compile(_SKIPPED, re.DOTALL)  # spaces and comments, and no statement
 
 
@@ -92,6 +95,11 @@ def is_own_name(name: str | None) -> bool:
 def refuses_text(sql: str) -> bool:
     """Whether a statement may not run for what its text says."""
     return _OWN_PREFIX in sql.lower() and _ALTERS.match(sql) is not None
+
+
+def begins_transaction(sql: str) -> bool:
+    """Whether the first statement of `sql`, which was refused, is one of transactions."""
+    return _TRANSACTION.match(sql) is not None
 
 
 def authorize(operation: int, first: str | None, second: str | None) -> int:

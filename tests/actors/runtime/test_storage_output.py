@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support.storage_bench import StorageBench
 
 from boomtown.actors.runtime.ports import Durability
 from boomtown.actors.runtime.runtime_errors import DurableObjectError, OutsideTurnError
 from boomtown.actors.runtime.storage import Transaction
 from boomtown.testing.manual_clock import run_passes
+from support.storage_bench import StorageBench
 
 DEFERRED_KEYS = (
     "CREATE TABLE parent (id INTEGER PRIMARY KEY);"

@@ -9,10 +9,10 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.storage_bench import StorageBench
 
 from boomtown.actors.runtime.runtime_errors import DataCloneError, SqlError
 from boomtown.actors.runtime.sync_kv import ListOptions, key_after_prefix
+from support.storage_bench import StorageBench
 
 MIB = 1024 * 1024
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=4)

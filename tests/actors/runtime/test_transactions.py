@@ -6,11 +6,11 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from support.storage_bench import StorageBench
 
 from boomtown.actors.runtime.runtime_errors import DurableObjectError, SqlError
 from boomtown.actors.runtime.storage import Transaction
 from boomtown.limits import RuntimeLimits
+from support.storage_bench import StorageBench
 
 
 async def test_case_086_a_transaction_returns_its_value_and_commits(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ async def test_case_089_an_exception_reverts_and_the_object_lives(tmp_path: Path
         await txn.put("a", 1)
         raise ValueError("no")
 
-    with pytest.raises(ValueError, match="^no$"):
+    with pytest.raises(ValueError, match=r"^no$"):
         await bench.storage.transaction(fail)
     assert await bench.storage.get("a") is None
     assert bench.gate.reasons == []
@@ -126,7 +126,7 @@ async def test_case_091_transaction_sync_reverts_tables_too(tmp_path: Path) -> N
         storage.sql.exec("CREATE TABLE t (a)")
         raise ValueError
 
-    with pytest.raises(ValueError, match="^$"):
+    with pytest.raises(ValueError, match=r"^$"):
         storage.transaction_sync(fail)
     with pytest.raises(SqlError, match="no such table"):
         storage.sql.exec("SELECT * FROM t")
@@ -142,7 +142,7 @@ async def test_case_092_only_the_inner_savepoint_is_reverted(tmp_path: Path) -> 
 
     def outer() -> None:
         kv.put("a", 1)
-        with pytest.raises(ValueError, match="^$"):
+        with pytest.raises(ValueError, match=r"^$"):
             bench.storage.transaction_sync(inner)
         kv.put("b", 1)
 
