@@ -196,3 +196,31 @@ def test_no_landing_is_made_while(town: Town, rig: Rig) -> None:
 def test_failed_beads_are_named_for_the_view() -> None:
     held = convoy_of(READY, FAILED, CLOSED)
     assert plan_convoys.failed_beads(held, C1) == (BeadId("b0"),)
+
+
+def test_deleted_or_final_convoy_is_not_looked_at() -> None:
+    wrong = make_convoy("c1", total=9)
+    snapshot = convoy_of(wrong, OPEN)
+    for beads in (
+        {key: bead for key, bead in snapshot.beads.items() if key != C1},
+        {**snapshot.beads, C1: make_bead("c1", CLOSED, kind=BeadKind.RECORD)},
+    ):
+        assert planned(msgspec.structs.replace(snapshot, beads=beads)) == ()
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "is_waiting"),
+    [
+        pytest.param(convoy_of(READY, CLOSED, CLOSED), True, id="cooling_down"),
+        pytest.param(convoy_of(READY, CLOSED, OPEN), False, id="not_done"),
+        pytest.param(convoy_of(make_convoy("c1"), CLOSED), False, id="not_ready"),
+        pytest.param(
+            convoy_of(msgspec.structs.replace(READY, is_staged=True), CLOSED), False, id="staged"
+        ),
+        pytest.param(convoy_of(READY, CLOSED, FAILED), False, id="held_by_a_failure"),
+        pytest.param(convoy_of(READY, CLOSED, CLOSED, extra=(landing(OPEN),)), False, id="landing"),
+    ],
+)
+def test_convoy_waits_for_time_alone(snapshot: Snapshot, is_waiting: bool) -> None:
+    convoy = snapshot.convoys[C1]
+    assert plan_convoys.is_waiting_to_land(snapshot, convoy) == is_waiting

@@ -219,6 +219,21 @@ def test_silent_session_is_stopped_after_a_probe_in_vain(
 
 
 @pytest.mark.parametrize(
+    ("probed_after_ms", "expected"),
+    [
+        pytest.param(-1, probe(RUNNING), id="asked_while_it_still_held"),
+        pytest.param(0, stop(RUNNING, "lease"), id="asked_when_it_was_over"),
+    ],
+)
+def test_only_a_probe_since_the_lease_was_over_counts(
+    probed_after_ms: int, expected: Action
+) -> None:
+    over_ms = LIMITS.probe_timeout_ms
+    probed_at = NOW - over_ms + probed_after_ms
+    assert planned(silent(over_ms, probed_at_ms=probed_at)) == (expected,)
+
+
+@pytest.mark.parametrize(
     ("since_stop_ms", "expected"),
     [
         pytest.param(LIMITS.silence_after_stop_ms - 1, (probe(RUNNING),), id="just_before"),
