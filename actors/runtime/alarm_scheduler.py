@@ -196,12 +196,12 @@ class AlarmScheduler:
                     entropy=self._entropy,
                     limits=self._limits,
                 )
+        self._settle_or_retry(entry, plan)
+
+    def _settle_or_retry(self, entry: _Entry, plan: Retry | GiveUp) -> None:
         if entry.queued is not None or isinstance(plan, GiveUp):
             self._settle(entry)
             return
-        self._retry(entry, plan)
-
-    def _retry(self, entry: _Entry, plan: Retry) -> None:
         entry.is_running = False
         entry.retries = plan.state
         entry.due_at_ms = self._clock.now_ms() + plan.wait_ms

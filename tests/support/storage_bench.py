@@ -71,7 +71,7 @@ class FakeGate:
             return await callback()
 
         task = asyncio.get_running_loop().create_task(section())
-        self.sections.append(task)  # type: ignore[arg-type]
+        self.sections.append(task)
         return task
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -72,10 +73,12 @@ async def test_commits_gather_while_a_batch_is_under_way() -> None:
 async def test_futures_are_done_in_the_order_of_submission() -> None:
     desk = Desk()
     order: list[int] = []
+
+    def note(number: int, _: asyncio.Future[None]) -> None:
+        order.append(number)
+
     for number, name in enumerate(["b", "a", "b", "c"]):
-        desk.submit(commit_of(name)).add_done_callback(
-            lambda _, number=number: order.append(number)
-        )  # type: ignore[misc]
+        desk.submit(commit_of(name)).add_done_callback(partial(note, number))
     await run_passes()
     assert order == [0, 1, 2, 3]
 
@@ -151,8 +154,12 @@ async def test_closing_works_on_a_broken_path_and_raises_its_own_error() -> None
     closed: list[bool] = []
     await desk.path.close_database(lambda: closed.append(True), DATA / "actors/a")
     assert closed == [True]
+
+    def fail() -> None:
+        raise ZeroDivisionError
+
     with pytest.raises(ZeroDivisionError):
-        await desk.path.close_database(lambda: 1 // 0 and None, DATA / "actors/a")  # type: ignore[arg-type, return-value]
+        await desk.path.close_database(fail, DATA / "actors/a")
 
 
 async def test_process_durability_syncs_nothing_and_still_closes() -> None:

@@ -202,8 +202,13 @@ async def test_storage_behaves_as_a_dict_with_commits(
                 await bench.settle()
                 committed = dict(present)
             case "fail":
+
+                def fail() -> None:
+                    bench.storage.kv.put("a", 0)
+                    raise ZeroDivisionError
+
                 with pytest.raises(ZeroDivisionError):
-                    bench.storage.transaction_sync(lambda: [bench.storage.kv.put("a", 0), 1 / 0])
+                    bench.storage.transaction_sync(fail)
             case "crash":
                 bench.crashed()
                 present = dict(committed)
