@@ -11,8 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from boomtown.actors.town import plan_convoys, plan_issues, plan_reviews, plan_sessions, reconciler
 from boomtown.actors.town.model import EXTERNAL_HARNESS, EffectState, Session, SessionState
+from boomtown.actors.town.plan_convoys import is_waiting_to_land, next_landing_at_ms
+from boomtown.actors.town.plan_issues import is_dispatchable
+from boomtown.actors.town.plan_reviews import is_reviewable
+from boomtown.actors.town.plan_sessions import due_times
+from boomtown.actors.town.reconciler import plan
 from boomtown.actors.town.snapshot import Snapshot
 from boomtown.container_sim.model import AgentRole
 from boomtown.limits import TownLimits
@@ -20,7 +24,7 @@ from boomtown.limits import TownLimits
 
 def next_alarm_at(snapshot: Snapshot, now_ms: int, limits: TownLimits) -> int:
     """An instant after `now_ms`; to be asked with the snapshot that the tick leaves."""
-    if snapshot.inbox_depth > 0 or reconciler.plan(snapshot, now_ms=now_ms, limits=limits):
+    if snapshot.inbox_depth > 0 or plan(snapshot, now_ms=now_ms, limits=limits):
         return now_ms + limits.alarm_inbox_ms
     latest = now_ms + limits.alarm_idle_ms
     if any(is_watched(snapshot, session) for session in snapshot.sessions.values()):
@@ -43,16 +47,15 @@ def is_watched(snapshot: Snapshot, session: Session) -> bool:
 
 def _due_times(snapshot: Snapshot, now_ms: int, limits: TownLimits) -> Iterator[int]:
     for session in snapshot.sessions.values():
-        yield from plan_sessions.due_times(session, limits=limits)
+        yield from due_times(session, limits=limits)
     for bead in snapshot.beads.values():
         if bead.not_before_ms is not None and (
-            plan_issues.is_dispatchable(snapshot, bead)
-            or plan_reviews.is_reviewable(snapshot, bead)
+            is_dispatchable(snapshot, bead) or is_reviewable(snapshot, bead)
         ):
             yield bead.not_before_ms
     for convoy in snapshot.convoys.values():
-        if plan_convoys.is_waiting_to_land(snapshot, convoy):
-            yield plan_convoys.next_landing_at_ms(convoy, limits=limits)
+        if is_waiting_to_land(snapshot, convoy):
+            yield next_landing_at_ms(convoy, limits=limits)
     for effect in snapshot.effects:
         if effect.state == EffectState.PENDING:
             # One that is due already waits for a free worker, whose outcome wakes the town.

@@ -9,8 +9,11 @@ tail is planned again by the next one; sessions come first, because ending them 
 
 from __future__ import annotations
 
-from boomtown.actors.town import plan_convoys, plan_issues, plan_reviews, plan_sessions
 from boomtown.actors.town.actions import Action, FailBead, SettleSource
+from boomtown.actors.town.plan_convoys import plan as plan_convoys
+from boomtown.actors.town.plan_issues import plan as plan_issues
+from boomtown.actors.town.plan_reviews import plan as plan_reviews
+from boomtown.actors.town.plan_sessions import plan as plan_sessions
 from boomtown.actors.town.snapshot import Snapshot
 from boomtown.ids import BeadId
 from boomtown.limits import TownLimits
@@ -19,14 +22,14 @@ from boomtown.limits import TownLimits
 def plan(snapshot: Snapshot, *, now_ms: int, limits: TownLimits) -> tuple[Action, ...]:
     """At most `actions_per_tick_max` actions, in an order that depends on the snapshot only."""
     actions = (
-        *plan_sessions.plan(snapshot, now_ms=now_ms, limits=limits),
-        *plan_issues.plan(snapshot, now_ms=now_ms, limits=limits),
-        *plan_reviews.plan(snapshot, now_ms=now_ms, limits=limits),
+        *plan_sessions(snapshot, now_ms=now_ms, limits=limits),
+        *plan_issues(snapshot, now_ms=now_ms, limits=limits),
+        *plan_reviews(snapshot, now_ms=now_ms, limits=limits),
     )
     settling = frozenset(
         convoy_id for action in actions for convoy_id in _moved_convoys(snapshot, action)
     )
-    convoys = plan_convoys.plan(snapshot, now_ms=now_ms, limits=limits, settling=settling)
+    convoys = plan_convoys(snapshot, now_ms=now_ms, limits=limits, settling=settling)
     return (*actions, *convoys)[: limits.actions_per_tick_max]
 
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import msgspec
-
 from boomtown.actors.town.model import (
     FINAL_STATUSES,
     Agent,
@@ -338,12 +336,6 @@ def make_snapshot(
         inbox_oldest_at_ms=inbox_oldest_at_ms,
         inbox_depth=inbox_depth,
     )
-
-
-def changed_bead(snapshot: Snapshot, bead_id: str, **changes: object) -> Snapshot:
-    """The same snapshot with one bead otherwise."""
-    bead = msgspec.structs.replace(snapshot.beads[BeadId(bead_id)], **changes)
-    return msgspec.structs.replace(snapshot, beads={**snapshot.beads, bead.bead_id: bead})
 
 
 def _grouped(pairs: Iterable[tuple[BeadId, BeadId]]) -> dict[BeadId, tuple[BeadId, ...]]:

@@ -341,3 +341,15 @@ def test_source_whose_reviews_have_ended_is_settled(
     ]
     settled = () if after is None else (SettleSource(bead_id=BeadId("b1"), after=after),)
     assert planned(make_snapshot(beads=beads, agents=[REFINERY])) == settled
+
+
+def test_one_end_moves_a_source_once() -> None:
+    """Of two reviews that fail together, one reopens the source; the next plan sees the other."""
+    beads = [source("b1"), review("m1", "b1", attempts=5), review("m2", "b1", attempts=5)]
+    actions = planned(make_snapshot(beads=beads, agents=[REFINERY]))
+    assert fail_codes(actions) == [("m1", "max_dispatch_attempts")]
+
+
+def test_other_kinds_of_issue_are_not_settled() -> None:
+    record = make_bead("b1", IN_REVIEW, kind=BeadKind.RECORD)
+    assert planned(make_snapshot(beads=[record])) == ()
