@@ -52,6 +52,7 @@ PURE = frozenset(
         "dependency_graph",
         "events",
         "invariants",
+        "lifecycle_diagram",
         "lifecycles",
         "model",
         "naming",
