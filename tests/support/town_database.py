@@ -46,10 +46,15 @@ def _connect() -> Any:
 
 
 def open_town_transaction(*, limits: TownLimits | None = None) -> TownTransaction:
-    """An empty town database with the schema, foreign keys on."""
+    """An empty town database with the schema."""
+    return open_transaction("schema.sql", limits=limits)
+
+
+def open_transaction(schema: str, *, limits: TownLimits | None = None) -> TownTransaction:
+    """An empty database with the tables of a file of actors/town, foreign keys on."""
     connection = _connect()
     connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute(resources.files("boomtown.actors.town").joinpath("schema.sql").read_text())
+    connection.execute(resources.files("boomtown.actors.town").joinpath(schema).read_text())
 
     def nested(work: Callable[[], Any]) -> Any:
         with connection:
