@@ -21,12 +21,14 @@ class ActorClass:
             raise TypeError(f"{name} must be a subclass of DurableObject")
         self.name = name
         self.python_class = python_class
-        self.has_alarm = callable(getattr(python_class, "alarm", None))
+        alarm = getattr(python_class, "alarm", None)
+        self.has_alarm = alarm is not None
+        self.alarm_takes_info = alarm is not None and len(inspect.signature(alarm).parameters) > 1
         self._methods: dict[str, RpcMethod] = {}
-        for method_name, function in inspect.getmembers(python_class, callable):
-            if not method_name.startswith("_") and method_name not in HANDLERS:
-                if inspect.isfunction(function):
-                    self._methods[method_name] = RpcMethod(method_name, function)
+        for method_name, function in inspect.getmembers(python_class, inspect.isfunction):
+            is_public = not method_name.startswith("_") and method_name not in HANDLERS
+            if is_public:
+                self._methods[method_name] = RpcMethod(method_name, function)
         fetch = getattr(python_class, "fetch", None)
         self._fetch = None if fetch is None else RpcMethod("fetch", fetch)
 

@@ -101,13 +101,21 @@ class _Section:
             self.outcome.set_result(value)
 
     def _time_out(self) -> None:
-        frames = self._task.get_stack(limit=1) if self._task is not None else []
-        where = f" in {frames[0].f_code.co_qualname}" if frames else ""
+        where = _waiting_frames(self._task.get_coro()) if self._task is not None else ""
         waiting = len(self._gates.root.waiters)
         self._gates.break_with(
             reset_error(
-                f"A critical section waited too long{where} ({waiting} events were queued); "
+                f"A critical section waited too long in {where} ({waiting} events were queued); "
                 "the object was reset",
                 overloaded=True,
             )
         )
+
+
+def _waiting_frames(coroutine: Any) -> str:
+    """The functions of a section that wait, from its callback inwards."""
+    names: list[str] = []
+    while (coroutine := getattr(coroutine, "cr_await", None)) is not None:
+        if (code := getattr(coroutine, "cr_code", None)) is not None:
+            names.append(code.co_qualname)
+    return " > ".join(names) or "no awaitable"

@@ -25,11 +25,16 @@ from typing import Any
 
 import msgspec
 
+from boomtown.actors.runtime import alarm_events
 from boomtown.actors.runtime.actor_class import ActorClass
-from boomtown.actors.runtime.durable_object import AlarmInfo, DurableObject
+from boomtown.actors.runtime.alarms import AlarmOutcome
+from boomtown.actors.runtime.commit_path import FlushThread
+from boomtown.actors.runtime.database import DatabaseOptions
+from boomtown.actors.runtime.durable_object import DurableObject
 from boomtown.actors.runtime.environment import Env, ServiceBinding, binding_name
 from boomtown.actors.runtime.exchange import Request, Response
-from boomtown.actors.runtime.idle_wheel import IdleWheel, Idler
+from boomtown.actors.runtime.flush_port import OsFlush
+from boomtown.actors.runtime.idle_wheel import Idler, IdleWheel
 from boomtown.actors.runtime.instance import LiveObject, Stage
 from boomtown.actors.runtime.loop_hook import LoopHook, install_hook
 from boomtown.actors.runtime.namespace import Connection, Namespace
@@ -37,6 +42,7 @@ from boomtown.actors.runtime.object_gates import ObjectGates
 from boomtown.actors.runtime.ports import Durability, Instrument, ObjectKey, SilentInstrument
 from boomtown.actors.runtime.rpc_values import RpcMethod
 from boomtown.actors.runtime.runtime_errors import DurableObjectError, for_caller, reset_error
+from boomtown.actors.runtime.sqlite_backend import SqliteBackend
 from boomtown.actors.runtime.storage_backend import ObjectStorage, StorageBackend
 from boomtown.clock import Clock
 from boomtown.entropy import Entropy, Secrets
@@ -100,8 +106,19 @@ class Host:
             for name, kind in self._classes.items()
         }
         self.env = self._make_env(bindings or {}, services or {})
-        assert backend is not None
-        self._backend = backend
+        self._backend: StorageBackend = backend or SqliteBackend(
+            data_dir=data_dir,
+            classes_with_alarms=[name for name, kind in self._classes.items() if kind.has_alarm],
+            durability=durability,
+            flush=OsFlush(),
+            runner=FlushThread(),
+            options=DatabaseOptions(),
+            clock=clock,
+            entropy=entropy,
+            limits=self.limits,
+            instrument=self._instrument,
+        )
+        self._backend.serve_alarms(self.deliver_alarm, self.abandon_alarm)
 
     def _make_env(self, bindings: Mapping[str, Any], services: Mapping[str, object]) -> Env:
         named: dict[str, Any] = {
@@ -124,6 +141,7 @@ class Host:
         RuntimeError where the loop cannot be hooked, or the data directory is in use.
         """
         self._hook = install_hook(asyncio.get_running_loop())
+        self.data_dir.mkdir(parents=True, exist_ok=True)
         await self._backend.start()
 
     async def aclose(self) -> None:
@@ -229,13 +247,22 @@ class Host:
 
     async def deliver_alarm(
         self, key: ObjectKey, name: str | None, scheduled_at_ms: int, retry_count: int
-    ) -> None:
-        """Run an object's alarm handler; returns when what it wrote is durable, raises what it
-        raised. A class without a handler is served by doing nothing."""
-        live = self._live.get(key) or self._activate(key, name, self._classes[key.class_name])
-        live.seen_tick = self._wheel.tick
-        info = AlarmInfo(scheduled_time=scheduled_at_ms, retry_count=retry_count)
-        await _answer(live, lambda: live.invoke_alarm(info))
+    ) -> AlarmOutcome:
+        """Run an object's alarm handler; returns when what it wrote is durable."""
+        if not self._classes[key.class_name].has_alarm:
+            return AlarmOutcome.DROPPED
+        live = self._find_or_activate(key, name)
+        return await alarm_events.deliver(
+            live,
+            scheduled_at_ms=scheduled_at_ms,
+            retry_count=retry_count,
+            clock=self._clock,
+            limit_ms=self.limits.alarm_handler_ms_max,
+        )
+
+    async def abandon_alarm(self, key: ObjectKey, name: str | None, scheduled_at_ms: int) -> None:
+        """Have an object clear an alarm that is given up; returns when that is durable."""
+        await alarm_events.abandon(self._find_or_activate(key, name), scheduled_at_ms)
 
     def is_in_turn(self) -> bool:
         """Whether an object's code runs now."""
@@ -278,20 +305,23 @@ class Host:
     def _connect(self, connection: Connection) -> LiveObject:
         live = connection.pinned
         if live is None or live.stage is Stage.EVICTED:
-            live = self._live.get(connection.key) or self._activate(
-                connection.key, connection.name, connection.actor_class
-            )
+            live = self._find_or_activate(connection.key, connection.name)
             connection.pinned = live
         live.seen_tick = self._wheel.tick
         return live
 
-    def _activate(self, key: ObjectKey, name: str | None, actor_class: ActorClass) -> LiveObject:
+    def _find_or_activate(self, key: ObjectKey, name: str | None) -> LiveObject:
+        live = self._live.get(key) or self._activate(key, name)
+        live.seen_tick = self._wheel.tick
+        return live
+
+    def _activate(self, key: ObjectKey, name: str | None) -> LiveObject:
         if self._hook is None or self._is_closing:
             raise DurableObjectError("The host is not running", retryable=True)
         live = LiveObject(
             key,
             name,
-            actor_class,
+            self._classes[key.class_name],
             hook=self._hook,
             clock=self._clock,
             limits=self.limits,

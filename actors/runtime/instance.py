@@ -20,10 +20,12 @@ from typing import Any, TypeVar
 
 from boomtown.actors.runtime import critical_sections
 from boomtown.actors.runtime.actor_class import ActorClass
-from boomtown.actors.runtime.durable_object import DurableObject, DurableObjectState
+from boomtown.actors.runtime.alarms import AlarmOutcome
+from boomtown.actors.runtime.durable_object import AlarmInfo, DurableObject, DurableObjectState
 from boomtown.actors.runtime.environment import Env
 from boomtown.actors.runtime.exchange import Response
 from boomtown.actors.runtime.loop_hook import LoopHook
+from boomtown.actors.runtime.object_alarm import AlarmStart
 from boomtown.actors.runtime.object_gates import Finish, ObjectGates, as_reset, keep
 from boomtown.actors.runtime.object_ids import NAME_BYTES_MAX, DurableObjectId
 from boomtown.actors.runtime.ports import ObjectKey
@@ -133,7 +135,7 @@ class LiveObject:
         self.stage = Stage.BROKEN
         reason.durable_object_id = reason.durable_object_id or self.key.object_id
         if self.storage is not None:
-            self.storage.shut()
+            self.storage.shut(reason)
         self._on_broken(self)
 
     def _commit(self) -> None:
@@ -152,11 +154,32 @@ class LiveObject:
         """Deliver a request; the answer's streamed body is read through the object's gate."""
         return self._deliver(method, (request,), {}, self._finish_response)
 
-    def invoke_alarm(self, info: Any) -> tuple[bool, Any]:
-        """Deliver the alarm event."""
-        method = RpcMethod("alarm", self._actor_class.python_class.alarm)  # type: ignore[attr-defined]
-        wants_info = len(inspect.signature(method.function).parameters) > 1
-        return self._deliver(method, (info,) if wants_info else (), {}, keep)
+    def invoke_alarm(self, info: AlarmInfo) -> tuple[bool, Any]:
+        """Deliver the alarm event: (True or a future of) its AlarmOutcome."""
+        return self.gates.invoke(self._run_alarm(info), keep)
+
+    def invoke_abandon_alarm(self, scheduled_at_ms: int) -> tuple[bool, Any]:
+        """Have the storage clear an alarm that the scheduler gave up."""
+        return self.gates.invoke(self._abandon_alarm(scheduled_at_ms), keep)
+
+    async def _run_alarm(self, info: AlarmInfo) -> AlarmOutcome:
+        storage = self.storage
+        assert storage is not None
+        if storage.begin_alarm(info.scheduled_time) is AlarmStart.CANCELLED:
+            return AlarmOutcome.CANCELLED
+        try:
+            handler = getattr(self._instance, "alarm")  # noqa: B009 - not every class has it
+            await (handler(info) if self._actor_class.alarm_takes_info else handler())
+        except Exception as error:
+            storage.fail_alarm()
+            self.gates.report("The alarm handler of an object failed", error)
+            return AlarmOutcome.FAILED
+        await storage.finish_alarm()
+        return AlarmOutcome.SUCCEEDED
+
+    async def _abandon_alarm(self, scheduled_at_ms: int) -> None:
+        assert self.storage is not None
+        await self.storage.abandon_alarm(scheduled_at_ms)
 
     def _deliver(
         self, method: RpcMethod, args: tuple[Any, ...], kwargs: Mapping[str, Any], finish: Finish

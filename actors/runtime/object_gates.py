@@ -143,6 +143,11 @@ class ObjectGates:
             self.output.chain is not None or self.hook.turn is self
         )
 
+    def report(self, message: str, error: Exception) -> None:
+        """Hand an error that nobody awaits to the loop's exception handler, which logs it."""
+        with self.hook.outside_turn():
+            self.loop.call_exception_handler({"message": message, "exception": error})
+
     # Tasks.
 
     def new_task(self, coroutine: Coroutine[Any, Any, Any], **options: Any) -> GateTask:
@@ -233,9 +238,7 @@ class ObjectGates:
         try:
             context.run(callback, *args)
         except Exception as error:
-            self.loop.call_exception_handler(
-                {"message": "Exception in a callback of an object", "exception": error}
-            )
+            self.report("A callback of an object failed", error)
         if task is not None:
             task.scope = self.scope
             if not task.is_lazy and task.done():
@@ -256,9 +259,9 @@ class ObjectGates:
         steps = 0
         while microtasks:
             task, callback, args, context = microtasks.popleft()
-            if self.broken is not None and task is not None and not task.done():
-                if not self._cancel_before_step(task):
-                    continue
+            is_ending = self.broken is not None and task is not None and not task.done()
+            if is_ending and task is not None and not self._cancel_before_step(task):
+                continue
             self._call(task, callback, args, context)
             steps += 1
             if steps >= self._drain_steps_max or (
@@ -438,11 +441,8 @@ class ObjectGates:
     def _settling(self, reply: Reply, finish: Finish) -> Callable[[GateTask], None]:
         def settle(task: GateTask) -> None:
             value: Any = None
-            error: BaseException | None = None
-            if task.cancelled():
-                error = asyncio.CancelledError()
-            else:
-                error = task.exception()
+            error: BaseException | None
+            error = asyncio.CancelledError() if task.cancelled() else task.exception()
             if error is None:
                 try:
                     value = finish(task.result())

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Protocol
 
+from boomtown.actors.runtime.alarm_scheduler import Abandon, Deliver
+from boomtown.actors.runtime.object_alarm import AlarmStart
 from boomtown.actors.runtime.ports import ObjectGate, ObjectKey
 
 
@@ -15,8 +18,24 @@ class ObjectStorage(Protocol):
         Raises where the commit fails."""
         ...
 
-    def shut(self) -> None:
-        """Lose what is not committed, and refuse every later call; for a reset."""
+    def shut(self, reason: Exception | None = None) -> None:
+        """Lose what is not committed, and have every later call raise `reason`."""
+        ...
+
+    def begin_alarm(self, scheduled_at_ms: int) -> AlarmStart:
+        """Judge a delivery, before the handler runs (durable-actors 5.5)."""
+        ...
+
+    def finish_alarm(self) -> asyncio.Future[None]:
+        """The handler succeeded: done when its writes and the alarm's end are durable."""
+        ...
+
+    def fail_alarm(self) -> None:
+        """The handler failed: its alarm is set as before."""
+        ...
+
+    def abandon_alarm(self, scheduled_at_ms: int) -> asyncio.Future[None]:
+        """Clear that alarm if it is still set; done when that is durable."""
         ...
 
     async def close(self) -> None:
@@ -26,6 +45,10 @@ class ObjectStorage(Protocol):
 
 class StorageBackend(Protocol):
     """Opens the storages of one host, and delivers its alarms."""
+
+    def serve_alarms(self, deliver: Deliver, abandon: Abandon) -> None:
+        """Say who runs alarms, once, before `start`."""
+        ...
 
     async def start(self) -> None:
         """Take the data directory, load the alarm index and begin to deliver alarms."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from boomtown.actors.runtime.alarm_scheduler import Abandon, Deliver
 from boomtown.actors.runtime.ports import ObjectGate, ObjectKey
 
 
@@ -39,7 +40,7 @@ class MemoryStorage:
         self._backend.commits.append(durable)
         self._gate.hold_output(durable)
 
-    def shut(self) -> None:
+    def shut(self, reason: Exception | None = None) -> None:
         self._written.clear()
 
     async def close(self) -> None:
@@ -54,6 +55,9 @@ class MemoryBackend:
         self.commits: list[asyncio.Future[None]] = []
         self.is_held = False
         self.closed = 0
+
+    def serve_alarms(self, deliver: Deliver, abandon: Abandon) -> None:
+        """There are no alarms to serve."""
 
     async def start(self) -> None:
         """There is no index to load."""
