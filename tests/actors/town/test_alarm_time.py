@@ -82,6 +82,12 @@ def test_town_without_work_idles() -> None:
         pytest.param(
             make_snapshot(town=make_town(is_paused=True), beads=[make_bead("b1")]), id="paused"
         ),
+        pytest.param(
+            make_snapshot(
+                town=make_town(is_paused=True), beads=[make_bead("b1", not_before_ms=NOW)]
+            ),
+            id="paused_past_its_backoff",
+        ),
     ],
 )
 def test_row_91_what_waits_for_others_is_no_reason_to_wake(snapshot: Snapshot) -> None:
@@ -111,6 +117,15 @@ def test_grace_of_a_late_done_wakes_at_its_end() -> None:
 
 def test_waiting_mayor_is_not_watched() -> None:
     assert alarm(with_session(healthy(3_600_000), AgentRole.MAYOR)) == IDLE
+
+
+def test_working_mayor_is_watched() -> None:
+    snapshot = make_snapshot(
+        beads=[make_bead("b1", BeadStatus.IN_PROGRESS)],
+        agents=[make_agent("a1", AgentRole.MAYOR)],
+        sessions=[healthy(3_600_000)],
+    )
+    assert alarm(snapshot) == ACTIVE
 
 
 @pytest.mark.parametrize(
@@ -148,6 +163,7 @@ def test_cooldown_of_a_landing_wakes_at_its_end() -> None:
     [
         pytest.param(2_000, EffectState.PENDING, NOW + 2_000, id="backs_off"),
         pytest.param(-1, EffectState.PENDING, ACTIVE, id="waits_for_a_worker"),
+        pytest.param(0, EffectState.PENDING, ACTIVE, id="is_due_now"),
         pytest.param(-1, EffectState.RUNNING, IDLE, id="is_being_done"),
     ],
 )
