@@ -23,7 +23,7 @@ from boomtown.sim.virtual_loop import (
 )
 
 DAY_MS = 86_400_000
-PINNED_DIGEST = "958e0265ba0aca010195fa9b46c7620ce3bd6bab5c4e89825c5b8e0250739889"
+PINNED_DIGEST = "1ebac259dfc5f606455e5ffdf2541eb01951b93e026cf9c25f637fb4127f1f2e"
 
 
 async def finishing_order(workers: int) -> list[int]:

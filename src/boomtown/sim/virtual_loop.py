@@ -3,8 +3,9 @@
 Theory of operation. It is asyncio's own selector loop with three parts replaced. The selector
 never waits: asked to wait until the next timer it sets the clock to that timer's instant, so a
 simulated day costs only what happens in it. The queue of ready handles hands out *task steps* in
-an order that is chosen (label "order"); plain callbacks stay first in, first out among
-themselves, because asyncio documents that order and transports rest on it. And everything that
+an order that is chosen (label "order") among the steps up to the next plain callback; plain
+callbacks stay where they are, because asyncio documents the order of `call_soon`, and transports
+and cancellation rest on it. And everything that
 would reach outside the process raises `Escape`, or is virtual: `run_in_executor` runs its
 function on the loop, whole, at a chosen later instant (label "offload").
 
@@ -215,8 +216,9 @@ class _InstantSelector(selectors.BaseSelector):
 
 
 class _ChosenOrder(collections.deque[asyncio.Handle]):
-    """The queue of ready handles. A task step may overtake what is ahead of it; plain callbacks
-    keep their order among themselves, and so do the steps of one owner."""
+    """The queue of ready handles. A task step may overtake steps of other owners that are ahead
+    of it, never a plain callback: code calls `call_soon` and then yields, and rests on the order
+    that asyncio documents (anyio delivers cancellation so)."""
 
     def __init__(self, choices: Choices) -> None:
         super().__init__()
@@ -232,11 +234,13 @@ class _ChosenOrder(collections.deque[asyncio.Handle]):
         return super().popleft()
 
     def _places_that_may_overtake(self) -> list[int]:
-        ahead = [_step_owner(self[0])]
+        ahead: list[object] = []
         places: list[int] = []
-        for place in range(1, min(len(self), ORDER_WINDOW)):
+        for place in range(min(len(self), ORDER_WINDOW)):
             owner = _step_owner(self[place])
-            if owner is not None and not any(owner is other for other in ahead):
+            if owner is None:
+                break
+            if place and not any(owner is other for other in ahead):
                 places.append(place)
             ahead.append(owner)
         return places

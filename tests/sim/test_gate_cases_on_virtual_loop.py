@@ -1,0 +1,54 @@
+"""The gates' cases on the virtual loop: whatever the order of ready tasks, they mean the same."""
+
+from __future__ import annotations
+
+import pytest
+
+from boomtown.sim.choices import Choices
+from boomtown.sim.virtual_loop import VirtualLoop, run_virtually
+from support.gate_cases_order import CASES as ORDER_CASES
+from support.gate_cases_tasks import CASES as TASK_CASES
+from support.gate_world import Case, GateWorld
+
+SEEDS = 20
+CASES = (*ORDER_CASES, *TASK_CASES)
+
+# These say in which order events are served that several tasks hand in. Which of the tasks comes
+# first is the loop's choice here, so they run in the plain order only.
+NEED_ORDER_OF_ARRIVAL = frozenset(
+    {
+        "gate_09_a_caller_that_gave_up_is_skipped",
+        "gate_16_a_bare_yield_lets_others_in",
+        "gate_21_an_abort_ends_a_section_and_its_queue",
+        "gate_25_replies_wait_for_the_commit",
+        "gate_29_resumptions_after_a_section_keep_their_order",
+        "gate_30_a_long_ping_pong_is_one_turn",
+        "gate_35_a_long_drain_keeps_the_gate_and_lets_others_run",
+    }
+)
+
+
+def run_case(case: Case, choices: Choices) -> None:
+    async def main(loop: VirtualLoop) -> None:
+        await case(GateWorld())
+
+    run_virtually(main, choices)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
+def test_case_holds_in_the_plain_order(case: Case) -> None:
+    run_case(case, Choices(seed=0, plan={}))
+
+
+@pytest.mark.parametrize(
+    "case",
+    [case for case in CASES if case.__name__ not in NEED_ORDER_OF_ARRIVAL],
+    ids=lambda case: case.__name__,
+)
+def test_case_holds_under_every_order(case: Case) -> None:
+    for seed in range(SEEDS):
+        run_case(case, Choices(seed=seed))
+
+
+def test_every_exempt_case_is_still_a_case() -> None:
+    assert {case.__name__ for case in CASES} >= NEED_ORDER_OF_ARRIVAL
