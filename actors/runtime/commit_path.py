@@ -185,9 +185,7 @@ class FileCommitPath:
     def _start(self) -> None:
         batch, self._next = self._next, _Batch()
         if self._broken is None:
-            self._plan(batch)
-        else:
-            batch.error = OSError("an earlier sync failed")
+            self._plan(batch)  # else only its jobs are left to do
         running = self._runner.start(lambda: self._work(batch))
         running.add_done_callback(lambda ended: self._finish(batch, ended))
 

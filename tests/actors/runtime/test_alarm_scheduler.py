@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 
 from boomtown.actors.runtime.alarm_index import AlarmIndex
@@ -252,6 +253,55 @@ async def test_deliveries_at_once_are_bounded(tmp_path: Path) -> None:
     office.held.set()
     await office.clock.advance_ms(10)
     assert [each[0] for each in office.delivered] == list("01234567")
+
+
+class HeldRunner:
+    """Runs each batch when told to, as a slow flush thread would."""
+
+    def __init__(self) -> None:
+        self.batches: list[tuple[Callable[[], None], asyncio.Future[None]]] = []
+
+    def start(self, work: Callable[[], None]) -> asyncio.Future[None]:
+        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.batches.append((work, ended))
+        return ended
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+    async def release(self) -> None:
+        """Run what waits, and what comes of it."""
+        await run_passes()
+        while self.batches:
+            work, ended = self.batches.pop(0)
+            work()
+            ended.set_result(None)
+            await run_passes()
+
+
+async def test_the_index_is_left_alone_while_a_checkpoint_has_it(tmp_path: Path) -> None:
+    runner = HeldRunner()
+    path = FileCommitPath(
+        flush=RecordingFlush(),
+        runner=runner,
+        durability=Durability.FULL,
+        data_dir=tmp_path,
+        instrument=SilentInstrument(),
+    )
+    index = AlarmIndex(
+        data_dir=tmp_path,
+        class_name="Thing",
+        options=DatabaseOptions(),
+        limits=RuntimeLimits(wal_bytes_checkpoint=1),
+        commit_path=path,
+    )
+    index.set("1", None, 1000)  # past the bound: a checkpoint is asked for
+    durable = index.set("2", None, 2000)
+    assert durable is not None
+    assert [row.scheduled_at_ms for row in index.rows()] == [1000]
+    await runner.release()
+    assert durable.done()
+    assert [row.scheduled_at_ms for row in index.rows()] == [1000, 2000]
 
 
 async def test_the_index_is_checkpointed_and_loses_nothing_meanwhile(tmp_path: Path) -> None:

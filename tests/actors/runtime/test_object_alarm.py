@@ -136,6 +136,17 @@ async def test_case_136_a_later_alarm_is_registered_after_the_commit_is_durable(
     assert bench.registry.registered == [at_ms + 500, None]
 
 
+async def test_a_later_alarm_is_not_registered_by_an_older_commit(bench: StorageBench) -> None:
+    at_ms = await set_durably(bench, 1000)
+    await bench.storage.put("a", 1)
+    bench.end_turn()
+    await bench.storage.set_alarm(at_ms + 500)  # not committed when the put becomes durable
+    await run_passes()
+    assert bench.registry.registered == []
+    await bench.settle()
+    assert bench.registry.registered == [at_ms + 500]
+
+
 async def test_case_137_earlier_moves_in_flight_become_one_commit(bench: StorageBench) -> None:
     at_ms = await set_durably(bench, 5)
     bench.registry.holds = True
