@@ -108,9 +108,10 @@ class TownWorld:
         *,
         config: TownConfig | None = None,
         limits: TownLimits | None = None,
+        containers: type[ScriptedContainers] = ScriptedContainers,
     ) -> None:
         self.clock = ManualClock()
-        self.containers = ScriptedContainers(self.clock)
+        self.containers = containers(self.clock)
         self.limits = limits or TownLimits()
         self._data_dir = data_dir
         self._config = config or TownConfig()
@@ -321,6 +322,11 @@ class TownWorld:
             "SELECT title FROM beads WHERE type = 'escalation' ORDER BY created_at_ms, bead_id"
         )
         return [title for (title,) in found]
+
+    async def alarm_at_ms(self) -> int | None:
+        """When the town will look at itself by itself."""
+        at_ms: int | None = await self._stub().alarm_at()
+        return at_ms
 
     async def counter(self, name: str) -> int:
         found = await self.rows("SELECT value FROM counters WHERE name = ?", name)

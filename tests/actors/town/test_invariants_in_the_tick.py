@@ -221,9 +221,10 @@ async def _second_session(world: TownWorld, session_id: str, changes: str) -> No
         "DROP INDEX one_running_review_per_rig",
         "INSERT INTO agents (agent_id, role, name, identity, employment, created_at_ms)"
         " VALUES ('other', 'triage', 'other', 'other', 'hired', 1)",
-        f"CREATE TEMP TABLE twin AS SELECT * FROM sessions WHERE session_id = '{session_id}'",
+        f"CREATE TABLE twin AS SELECT * FROM sessions WHERE session_id = '{session_id}'",
         f"UPDATE twin SET session_id = 'twin', generation = 99, {changes}",
         "INSERT INTO sessions SELECT * FROM twin",
+        "DROP TABLE twin",
     )
 
 
