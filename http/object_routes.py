@@ -37,8 +37,10 @@ _HEADERS_KEPT_BACK = frozenset(
 async def fetch_object(call: Call) -> object:
     """Pass the request on; the object sees its own part of the path."""
     request = call.request
-    query = f"?{request.query_string}" if request.query_string else ""
-    url = f"http://{request.host}/{request.match_info['path']}{query}"
+    # Quoted as it came: /actors/CLASS/NAME/ is ours, the rest is the object's.
+    path = request.rel_url.raw_path.split("/", 4)[4]
+    query = request.rel_url.raw_query_string
+    url = f"http://{request.host}/{path}" + (f"?{query}" if query else "")
     asked = Request(request.method, url, _kept(request.headers.items()), await request.read())
     try:
         answer: Response = await _stub(call).fetch(asked)

@@ -1,0 +1,95 @@
+"""Views as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from boomtown.actors.town import views as v
+from boomtown.actors.town.model import TownConfig
+from boomtown.http.payloads import payload
+from boomtown.wire import decode_json, encode_json
+from support.fake_town import (
+    AT_ISO,
+    BATCH_VIEW,
+    BEAD,
+    CONVOY,
+    DETAIL_VIEW,
+    OTHER,
+    PRIME_VIEW,
+    SESSION_VIEW,
+    STATUS_VIEW,
+    VIEWS,
+)
+
+
+def json_of(view: object) -> Any:
+    return decode_json(encode_json(payload(view)))
+
+
+def test_a_convoys_detail_is_flat() -> None:
+    said = json_of(DETAIL_VIEW)
+    assert said["id"] == CONVOY
+    assert "convoy" not in said
+    assert said["created_at"] == AT_ISO
+    assert said["dependency_edges"] == [{"bead_id": BEAD, "depends_on_bead_id": OTHER}]
+    assert [bead["bead_id"] for bead in said["beads"]] == [BEAD]
+
+
+def test_a_batch_keeps_its_convoy_and_nested_instants_are_text() -> None:
+    said = json_of(BATCH_VIEW)
+    assert said["convoy"]["created_at"] == AT_ISO
+    assert said["beads"][0]["agent"] is None
+    assert said["beads"][0]["bead"]["created_at"] == AT_ISO
+
+
+def test_the_status_snapshot_has_the_reference_systems_names() -> None:
+    said = json_of(STATUS_VIEW)
+    assert sorted(said) == [
+        "agents",
+        "alarm",
+        "beads",
+        "draining",
+        "patrol",
+        "paused",
+        "recentEvents",
+        "reconciler",
+    ]
+    assert said["alarm"]["nextFireAt"] == AT_ISO
+    assert said["recentEvents"][0]["created_at"] == AT_ISO
+    quiet = msgspec.structs.replace(STATUS_VIEW, alarm={"nextFireAt": None, "intervalMs": 300_000})
+    assert json_of(quiet)["alarm"]["nextFireAt"] is None
+
+
+def test_a_rework_context_is_there_only_when_there_is_one() -> None:
+    assert "rework_context" not in json_of(PRIME_VIEW)
+    told = msgspec.structs.replace(PRIME_VIEW, rework_context={"feedback": "f"})
+    assert json_of(told)["rework_context"] == {"feedback": "f"}
+
+
+def test_an_absent_instant_stays_null_and_lists_stay_lists() -> None:
+    said = json_of(SESSION_VIEW)
+    assert (said["ended_at"], said["claimed_at"], said["missing"]) == (None, AT_ISO, [])
+
+
+def test_settings_and_facts_are_themselves() -> None:
+    assert json_of(v.ConfigView(config=TownConfig()))["approval"] == "none"
+    assert json_of(v.FactsView(facts={"hooked": True})) == {"hooked": True}
+    assert payload(v.NothingView()) is None
+
+
+def test_no_view_shows_its_tag_or_an_instant_as_a_number() -> None:
+    def check(value: Any, path: str) -> None:
+        if isinstance(value, list):
+            for item in value:  # type: ignore[unused-ignore]
+                check(item, path)
+        if isinstance(value, dict):
+            assert "view" not in value, path
+            for name, field in value.items():  # type: ignore[unused-ignore]
+                is_users = path.endswith("metadata")
+                assert is_users or not (name.endswith("_at") and isinstance(field, int)), path
+                check(field, f"{path}.{name}")
+
+    for kind, view in VIEWS.items():
+        check(json_of(view), kind.__name__)
