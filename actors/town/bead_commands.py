@@ -20,6 +20,8 @@ from boomtown.actors.town.fences import actor_of, check_own_bead
 from boomtown.actors.town.merge_patch import merge_patch
 from boomtown.actors.town.model import (
     FINAL_STATUSES,
+    LABEL_HELD,
+    LABEL_TRIAGE_REQUEST,
     BeadKind,
     BeadStatus,
     BeadType,
@@ -181,8 +183,9 @@ def handle_reassign_bead(tx: TownTransaction, caller: Caller, command: ReassignB
 
 
 def handle_sling_bead(tx: TownTransaction, caller: Caller, command: SlingBead) -> SlingView:
-    """Bind a free polecat, or a new one while the rig may have more. At the limit, or while town
-    or rig is paused or draining, the bead only prefers a polecat and waits for the loop."""
+    """Bind a free polecat, or a new one while the rig may have more. At the limit, while
+    town or rig is paused or draining, or for a held bead, it only prefers a polecat and waits for
+    the loop."""
     town, rig = get_town(tx), get_rig(tx, command.rig_id)
     config = effective(town.config, rig.config)
     bead = create_bead(
@@ -207,8 +210,9 @@ def handle_sling_bead(tx: TownTransaction, caller: Caller, command: SlingBead) -
     everyone = free or list_rig_agents(tx, rig.rig_id, role=AgentRole.POLECAT)
     employed = [agent for agent in everyone if agent.employment == "hired"]
     agent = employed[0] if free or (employed and not has_capacity) else new_polecat(tx, rig)
-    is_held = town.is_paused or rig.is_paused or town.is_draining
-    if has_capacity and not is_held:
+    is_paused = town.is_paused or rig.is_paused or town.is_draining
+    is_held = LABEL_HELD in command.labels or LABEL_TRIAGE_REQUEST in command.labels
+    if has_capacity and not is_paused and not is_held:
         claim_session(tx, agent=agent, bead=bead, kind=SessionKind.WORK, harness=config.harness)
     else:
         update_bead(tx, bead.bead_id, assignee_agent_id=agent.agent_id)

@@ -12,6 +12,7 @@ from boomtown.actors.town.commands import (
     ReassignBead,
     RetryBead,
     SetBeadStatus,
+    SetPaused,
     SlingBead,
     SubmitReview,
     UpdateBead,
@@ -31,7 +32,7 @@ from boomtown.actors.town.views import BeadView, ListView, SlingView
 from boomtown.container_sim.model import SessionKind
 from boomtown.error_codes import ErrorCode
 from boomtown.errors import BoomtownError, Conflict, InvalidRequest, NotFound
-from boomtown.ids import BeadId
+from boomtown.ids import BeadId, RigId
 from support.town_desk import OTHER_RIG, RIG, Desk, session_caller
 
 
@@ -287,3 +288,19 @@ def test_defect_95_slings_beyond_the_limit_wait() -> None:
     live = [find_live_session_of_bead(desk.tx, BeadId(view.bead.bead_id)) for view in views]
     assert [session is not None for session in live] == [True, True, False, False]
     assert len(desk.query(ListAgents(rig_id=RIG), ListView).items) == 2
+
+
+@pytest.mark.parametrize("label", ["gt:held", "gt:triage-request"])
+def test_a_held_sling_is_bound_to_nobody(label: str) -> None:
+    desk = Desk()
+    view = desk.get(SlingBead(rig_id=RIG, title="Later", labels=(label,)), SlingView)
+    assert find_live_session_of_bead(desk.tx, BeadId(view.bead.bead_id)) is None
+
+
+@pytest.mark.parametrize("rig_id", [None, RIG], ids=["town", "rig"])
+def test_a_sling_waits_while_paused(rig_id: RigId | None) -> None:
+    desk = Desk()
+    desk.do(SetPaused(is_paused=True, rig_id=rig_id))
+    view = desk.get(SlingBead(rig_id=RIG, title="Later"), SlingView)
+    assert view.agent.current_hook_bead_id is None
+    assert view.bead.assignee_agent_bead_id == view.agent.id
