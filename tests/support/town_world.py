@@ -51,12 +51,14 @@ from boomtown.container_sim.model import Verdict
 from boomtown.entropy import SeededEntropy, SystemSecrets
 from boomtown.errors import error_from_refusal
 from boomtown.ids import AgentId, BeadId, RigId, SessionId, TownId
-from boomtown.limits import TownLimits
+from boomtown.limits import RuntimeLimits, TownLimits
 from boomtown.testing.manual_clock import ManualClock, run_passes
 from support.scripted_containers import ScriptedContainers
 
 TOWN_ID = TownId("01890000-0000-7000-8000-000000000001")
 RIG_ID = RigId("01890000-0000-7000-8000-000000000002")
+# Closing an idle object's file takes a thread and real time, which a hand-driven clock outruns.
+STAY_AWAKE = RuntimeLimits(idle_ms=10**12, alarm_handler_ms_max=10**13)
 OPERATOR = Caller(kind=CallerKind.OPERATOR, user_id="local")
 SYSTEM = Caller(kind=CallerKind.SYSTEM, user_id="local")
 
@@ -143,6 +145,7 @@ class TownWorld:
             entropy=self._entropy,
             secrets=SystemSecrets(),
             durability=Durability.PROCESS,
+            limits=STAY_AWAKE,
             bindings={
                 "TOKENS": PlainTokens(),
                 "CLOCK": self.clock,
