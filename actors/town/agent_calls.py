@@ -50,7 +50,6 @@ from boomtown.actors.town.store_sessions import (
     find_live_session,
     find_live_session_of_bead,
     find_session,
-    get_session,
     list_live_sessions_of_rig,
     update_session,
 )
@@ -76,8 +75,6 @@ _KIND_OF_SESSION = {
     BeadKind.REVIEW: SessionKind.REVIEW,
     BeadKind.LANDING: SessionKind.LANDING,
 }
-# A session that these states hold has done nothing yet that a takeover could lose.
-_TAKEABLE_STATES = frozenset({SessionState.CLAIMED})
 
 
 def handle_hook(tx: TownTransaction, caller: Caller, command: HookBead) -> FactsView:
@@ -97,7 +94,7 @@ def handle_hook(tx: TownTransaction, caller: Caller, command: HookBead) -> Facts
     kind = _hookable_as(bead)
     _take_bead(tx, caller, bead)
     if kind == SessionKind.REVIEW:
-        _take_review_desk(tx, caller, command.rig_id)
+        _take_review_desk(tx, command.rig_id)
     if find_live_session_of_bead(tx, bead.bead_id) is not None:
         update_bead(tx, bead.bead_id, assignee_agent_id=agent.agent_id)
         return FactsView(facts={"hooked": False, "waiting_for_stop": True})
@@ -255,20 +252,24 @@ def _take_bead(tx: TownTransaction, caller: Caller, bead: Bead) -> None:
     update_bead(tx, bead.bead_id, assignee_agent_id=None)
 
 
-def _take_review_desk(tx: TownTransaction, caller: Caller, rig_id: RigId) -> None:
-    """One review of a rig is judged at a time; one that was only claimed gives way."""
+def _take_review_desk(tx: TownTransaction, rig_id: RigId) -> None:
+    """One review of a rig is judged at a time; one that was only claimed, or that an attached
+    agent holds, gives way."""
     for session in list_live_sessions_of_rig(tx, rig_id):
         if session.kind == SessionKind.REVIEW:
-            _check_takeover(caller, session)
-            request_stop(tx, session, reason="taken_over")
-            if get_session(tx, session.session_id).state != SessionState.ENDED:
+            if not _is_takeable(session):
                 raise Conflict(ErrorCode.BEAD_ALREADY_HOOKED, "The rig's refinery is at work")
+            request_stop(tx, session, reason="taken_over")
 
 
 def _check_takeover(caller: Caller, holder: Session) -> None:
-    is_takeable = holder.harness == EXTERNAL_HARNESS or holder.state in _TAKEABLE_STATES
-    if not is_takeable and caller.kind != CallerKind.OPERATOR:
+    if not _is_takeable(holder) and caller.kind != CallerKind.OPERATOR:
         raise Conflict(ErrorCode.BEAD_ALREADY_HOOKED, details={"agent": holder.agent_id})
+
+
+def _is_takeable(holder: Session) -> bool:
+    """Whether its end is certain at once: it has no body of ours."""
+    return holder.harness == EXTERNAL_HARNESS or holder.state == SessionState.CLAIMED
 
 
 def _take_mail(tx: TownTransaction, fence: Fence) -> tuple[MailView, ...]:

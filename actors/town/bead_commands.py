@@ -6,6 +6,7 @@ from typing import Any
 
 from boomtown.actors.town.bead_creation import block, create_bead
 from boomtown.actors.town.bead_endings import release_session_of, request_status
+from boomtown.actors.town.blockers import held_key
 from boomtown.actors.town.commands import (
     Caller,
     CreateBead,
@@ -249,7 +250,9 @@ def _replace_in_convoy(tx: TownTransaction, convoy_id: BeadId, *, old: BeadId, n
 def _end_held_escalations(tx: TownTransaction, blocker_id: BeadId) -> None:
     """What was escalated because of the failed bead is answered by its retry."""
     for dependent in list_dependents(tx, blocker_id):
-        escalation = find_live_escalation(tx, f"held:{dependent.bead_id}:{blocker_id}")
+        escalation = find_live_escalation(
+            tx, held_key(bead_id=dependent.bead_id, blocker_id=blocker_id)
+        )
         if escalation is not None:
             change_bead_status(tx, escalation.bead_id, BeadStatus.CLOSED)
 

@@ -442,3 +442,23 @@ def test_scenario_D_a_submitted_review_names_its_branch() -> None:
 
 def _event_types(desk: Desk) -> list[str]:
     return [getattr(e, "event_type", "") for e in desk.query(ListEvents(), ListView).items]
+
+
+def test_a_rigs_second_review_waits_for_a_refinery_at_work() -> None:
+    desk = Desk()
+    first, second = _review(desk, desk.add_bead("1")), _review(desk, desk.add_bead("2"))
+    refinery = desk.add_agent("Refinery", role=AgentRole.REFINERY)
+    session = desk.start(refinery, first, kind=SessionKind.REVIEW)
+    with pytest.raises(BoomtownError) as caught:
+        desk.attach(desk.add_agent("Ada"), second)
+    assert caught.value.code == ErrorCode.BEAD_ALREADY_HOOKED
+    assert desk.session(session.session_id) == session
+
+
+def test_a_review_that_an_attached_agent_holds_gives_way() -> None:
+    desk = Desk()
+    first, second = _review(desk, desk.add_bead("1")), _review(desk, desk.add_bead("2"))
+    session = desk.attach(desk.add_agent("Ada"), first)
+    assert desk.attach(desk.add_agent("Bob"), second).bead_id == second
+    assert desk.session(session.session_id).state == SessionState.ENDED
+    assert get_bead(desk.tx, first).status == BeadStatus.OPEN

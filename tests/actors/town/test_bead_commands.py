@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from boomtown.actors.town.bead_creation import block, track
+from boomtown.actors.town.bead_creation import block, create_escalation, track
+from boomtown.actors.town.blockers import held_key
 from boomtown.actors.town.commands import (
     CreateBead,
     DeleteBeads,
@@ -17,6 +18,7 @@ from boomtown.actors.town.commands import (
     SubmitReview,
     UpdateBead,
 )
+from boomtown.actors.town.commands_of_agents import ReportDone
 from boomtown.actors.town.model import (
     BeadStatus,
     BeadType,
@@ -26,6 +28,7 @@ from boomtown.actors.town.model import (
     TownConfig,
 )
 from boomtown.actors.town.questions import GetBead, ListAgents, ListBeads, ListEvents
+from boomtown.actors.town.session_moves import end_session
 from boomtown.actors.town.store_beads import get_bead, list_blockers, list_dependencies
 from boomtown.actors.town.store_sessions import find_live_session_of_bead
 from boomtown.actors.town.views import BeadView, ListView, SlingView
@@ -304,3 +307,36 @@ def test_a_sling_waits_while_paused(rig_id: RigId | None) -> None:
     view = desk.get(SlingBead(rig_id=RIG, title="Later"), SlingView)
     assert view.agent.current_hook_bead_id is None
     assert view.bead.assignee_agent_bead_id == view.agent.id
+
+
+def test_defect_37_a_deleted_bead_takes_its_pending_events_along() -> None:
+    desk = Desk()
+    kept, deleted = desk.add_bead("kept"), desk.add_bead("deleted")
+    for name, bead_id in (("Ada", kept), ("Bob", deleted)):
+        session = desk.start(desk.add_agent(name), bead_id, kind=SessionKind.WORK)
+        done = ReportDone(rig_id=RIG, agent_id=session.agent_id, branch="b")
+        desk.do(done, caller=session_caller(session))
+        end_session(desk.tx, session, reason="test", counts_attempt=False, is_proven=True)
+    desk.do(DeleteBeads(rig_id=RIG, bead_ids=(deleted,)))
+    beads = "SELECT bead_id FROM inbox JOIN sessions USING (session_id) ORDER BY seq"
+    assert desk.tx.rows(beads) == [(kept,)]
+
+
+def test_a_retry_answers_the_escalation_of_what_waited() -> None:
+    desk = Desk()
+    old, waiting = desk.add_bead("old"), desk.add_bead("waiting")
+    desk.do(UpdateBead(rig_id=RIG, bead_id=waiting, depends_on=(old,)))
+    _set_status(desk, old, BeadStatus.FAILED)
+    held = create_escalation(
+        desk.tx,
+        rig_id=RIG,
+        title="Held",
+        body=None,
+        severity=Priority.MEDIUM,
+        category="held",
+        key=held_key(bead_id=waiting, blocker_id=old),
+        metadata={},
+    )
+    assert held is not None
+    desk.do(RetryBead(rig_id=RIG, bead_id=old))
+    assert get_bead(desk.tx, held.bead_id).status == BeadStatus.CLOSED

@@ -62,6 +62,7 @@ def test_scenario_G_a_convoy_has_a_branch_and_its_tasks_carry_it() -> None:
     batch = _sling(desk, ())
     branch = f"convoy/make-it-go/{short_id(batch.convoy.id)}/head"
     assert batch.convoy.feature_branch == branch
+    assert (batch.convoy.total_beads, batch.convoy.closed_beads) == (1, 0)
     assert batch.beads[0].bead.metadata == {
         "convoy_id": batch.convoy.id,
         "feature_branch": branch,

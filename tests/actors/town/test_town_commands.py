@@ -12,6 +12,7 @@ from boomtown.actors.town.commands import (
     Command,
     CommandRequest,
     CompleteReview,
+    ConvoyTask,
     CreateBead,
     CreateEscalation,
     CreateRig,
@@ -21,6 +22,7 @@ from boomtown.actors.town.commands import (
     RenameTown,
     SendMail,
     SetPaused,
+    SlingConvoy,
     SubmitReview,
     UpdateConfig,
     UpdateRigConfig,
@@ -49,6 +51,7 @@ from boomtown.actors.town.views import (
     ListView,
     MailView,
     RigView,
+    SlingBatchView,
     TownStatusView,
     TownView,
 )
@@ -365,3 +368,21 @@ def test_a_town_at_work_violates_nothing() -> None:
     desk.start(desk.add_agent("Ada"), desk.add_bead(), kind=SessionKind.WORK)
     _review(desk, desk.add_bead())
     assert desk.query(CheckInvariants(), ListView).items == ()
+
+
+def test_a_deleted_rigs_convoys_fail_with_it() -> None:
+    desk = Desk()
+    sling = SlingConvoy(rig_id=RIG, convoy_title="C", tasks=(ConvoyTask(title="1"),))
+    convoy_id = BeadId(desk.get(sling, SlingBatchView).convoy.id)
+    desk.do(DeleteRig(rig_id=RIG, force=True))
+    convoy = get_bead(desk.tx, convoy_id)
+    assert (convoy.status, convoy.failure_code) == (BeadStatus.FAILED, "no_rig")
+
+
+def test_a_settled_review_takes_its_sessions_right_away() -> None:
+    desk = Desk()
+    review_id = _review(desk, desk.add_bead())
+    refinery = desk.add_agent("Refinery", role=AgentRole.REFINERY)
+    session = desk.start(refinery, review_id, kind=SessionKind.REVIEW)
+    desk.do(CompleteReview(rig_id=RIG, review_id=review_id, status="merged"))
+    assert desk.session(session.session_id).state == SessionState.ENDING
