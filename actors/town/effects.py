@@ -215,9 +215,13 @@ def _record(tx: TownTransaction, effect: Effect, event: TownEvent | None) -> int
 def retry_after_ms(tx: TownTransaction, attempts: int) -> int:
     """The pause after the n-th call without an answer; doubles up to its bound."""
     doublings = min(max(attempts, 1) - 1, 16)  # past this the bound below holds anyway
-    return min(tx.limits.effect_backoff_ms * 2**doublings, tx.limits.effect_backoff_max_ms)
+    pause_ms: int = tx.limits.effect_backoff_ms * 2**doublings
+    return min(pause_ms, tx.limits.effect_backoff_max_ms)
 
 
 def _says_nothing(event: TownEvent) -> bool:
-    is_retried = isinstance(event, StopAnswered | ProofAnswered)
-    return is_retried and isinstance(event.outcome, Unknown)
+    match event:
+        case StopAnswered() | ProofAnswered():
+            return isinstance(event.outcome, Unknown)
+        case _:
+            return False

@@ -155,7 +155,8 @@ def _apply_one(
 ) -> str:
     def work() -> str:
         event: Any = msgspec.json.decode(pending.payload, type=TownEvent)
-        outcome = "stale" if apply(tx, event) else "applied"
+        speaking = msgspec.structs.replace(tx, speaker=_session_of(event))
+        outcome = "stale" if apply(speaking, event) else "applied"
         tx.run(_MARK, tx.now_ms, outcome, pending.seq)
         return outcome
 

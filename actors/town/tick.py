@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 import msgspec
@@ -36,6 +37,10 @@ from boomtown.actors.town.transaction import TownTransaction
 logger = logging.getLogger("boomtown.town")
 
 T = TypeVar("T")
+
+NO_ACTIONS: tuple[Action, ...] = ()
+NO_VIOLATIONS: tuple[Violation, ...] = ()
+NO_EFFECTS: tuple[Effect, ...] = ()
 
 COUNTER_TICKS = "ticks"
 COUNTER_DROPPED = "actions.dropped"
@@ -91,17 +96,17 @@ def run_tick(
 
     soon_ms = tx.now_ms + tx.limits.alarm_active_ms
     drained = phase("drain", lambda: drain(tx, apply_event), DrainReport())
-    actions = phase("plan", lambda: _plan(tx), ())
+    actions = phase("plan", lambda: _plan(tx), NO_ACTIONS)
     outcome = phase("apply", lambda: _apply_all(tx, actions), _Applied())
     after: Snapshot | None = phase("read", lambda: read_snapshot(tx), None)
-    violations = phase("check", lambda: _check(tx, after), ())
+    violations = phase("check", lambda: _check(tx, after), NO_VIOLATIONS)
     phase("prune", lambda: _prune(tx), None)
-    effects = phase("effects", lambda: take_effects(tx), ())
+    effects = phase("effects", lambda: take_effects(tx), NO_EFFECTS)
     phase("count", lambda: _count(tx, outcome, violations, drained), None)
     return TickReport(
         at_ms=tx.now_ms,
         drained=drained,
-        planned=tuple(_tag(action) for action in actions),
+        planned=tuple(map(_tag, actions)),
         applied=outcome.applied,
         dropped=outcome.dropped,
         failed=outcome.failed,
@@ -126,7 +131,7 @@ def _apply_all(tx: TownTransaction, actions: tuple[Action, ...]) -> _Applied:
     outcome = _Applied()
     for action in actions:
         try:
-            is_applied = tx.in_savepoint(lambda action=action: apply_action(tx, action))
+            is_applied = tx.in_savepoint(partial(apply_action, tx, action))
         except Exception:
             # One action that raises must not stop the others; its savepoint has undone it.
             logger.exception("action_failed action=%s", _tag(action))

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
+
+import msgspec
 
 from boomtown.actors import AlarmInfo, Durability, Host
 from boomtown.actors.town.commands import (
@@ -57,6 +59,8 @@ from support.scripted_containers import ScriptedContainers
 
 TOWN_ID = TownId("01890000-0000-7000-8000-000000000001")
 RIG_ID = RigId("01890000-0000-7000-8000-000000000002")
+Row = TypeVar("Row", bound=msgspec.Struct)
+
 # Closing an idle object's file takes a thread and real time, which a hand-driven clock outruns.
 STAY_AWAKE = RuntimeLimits(idle_ms=10**12, alarm_handler_ms_max=10**13)
 OPERATOR = Caller(kind=CallerKind.OPERATOR, user_id="local")
@@ -335,7 +339,7 @@ class TownWorld:
         found = await self.rows("SELECT value FROM counters WHERE name = ?", name)
         return int(found[0][0]) if found else 0
 
-    async def _structs(self, table: Table[Any], condition: str, *bindings: Any) -> list[Any]:
+    async def _structs(self, table: Table[Row], condition: str, *bindings: Any) -> list[Row]:
         found = await self.rows(f"{table.select} WHERE {condition}", *bindings)
         return [table.struct(row) for row in found]
 

@@ -3,6 +3,7 @@ about the inbox that it goes through."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
@@ -349,7 +350,7 @@ async def _dispatched_twice(world: TownWorld) -> tuple[Session, Session]:
     return first, await run_session_of(world, first.bead_id)
 
 
-async def _post(world: TownWorld, tag: str, fields: dict[str, object]) -> None:
+async def _post(world: TownWorld, tag: str, fields: Mapping[str, object]) -> None:
     payload = encode_json_text({"type": tag, **fields})
     await world.plant(
         "INSERT INTO inbox (kind, payload, created_at_ms)"
