@@ -56,8 +56,7 @@ async def test_a_page_of_another_site_is_refused(front: FrontWorld) -> None:
 
 
 async def test_a_page_of_this_server_is_served(front: FrontWorld) -> None:
-    origin = f"http://{front.server.host}:{front.server.port}"
-    reply = await front.call("GET", "/health", headers={"Origin": origin})
+    reply = await front.call("GET", "/health", headers={"Origin": front.origin})
     assert reply.status == 200
     assert "Access-Control-Allow-Origin" not in reply.headers
 
@@ -111,10 +110,8 @@ async def test_shutdown_is_accepted_once_and_the_server_is_no_longer_ready(
 
 
 async def test_shutdown_is_refused_to_pages(front: FrontWorld) -> None:
-    origin = f"http://{front.server.host}:{front.server.port}"
-    reply = await front.call(
-        "POST", "/shutdown", credential=front.operator_key(), headers={"Origin": origin}
-    )
+    headers = {"Origin": front.origin}
+    reply = await front.call("POST", "/shutdown", credential=front.operator_key(), headers=headers)
     assert (reply.status, reply.code) == (403, "LOCAL_ONLY")
     assert not front.services.shutdown.is_set()
 

@@ -7,6 +7,7 @@ puts another Answer (or an exception) into `answers`. `FakeOwner` knows towns, o
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from boomtown.actors import Request, Response
@@ -14,7 +15,7 @@ from boomtown.actors.runtime.runtime_errors import NoSuchMethod
 from boomtown.actors.town import commands as c
 from boomtown.actors.town import questions as q
 from boomtown.actors.town import views as v
-from boomtown.actors.town.model import TownConfig
+from boomtown.actors.town.model import RigConfig, TownConfig
 from boomtown.error_codes import ErrorCode
 from boomtown.errors import error_for
 from boomtown.ids import RigId, TownId
@@ -91,7 +92,7 @@ RIG_VIEW = v.RigView(
     created_at=AT_MS,
     updated_at=AT_MS,
     paused=False,
-    config=c.RigConfig(),
+    config=RigConfig(),
 )
 TOWN_VIEW = v.TownView(
     id=TOWN, name="boom", owner_user_id="local", created_at=AT_MS, updated_at=AT_MS, paused=False
@@ -387,7 +388,7 @@ class FakeCounter:
 class FakeNamespace:
     """Makes one object per name."""
 
-    def __init__(self, make: Any) -> None:
+    def __init__(self, make: Callable[[str], Any]) -> None:
         self._make = make
         self.objects: dict[str, Any] = {}
 
@@ -404,10 +405,16 @@ class FakeHost:
         self.town = FakeTown()
         self.counter = FakeCounter()
         self.namespaces = {
-            "Town": FakeNamespace(lambda name: self.town),
+            "Town": FakeNamespace(self._the_town),
             "Owner": FakeNamespace(FakeOwner),
-            "Counter": FakeNamespace(lambda name: self.counter),
+            "Counter": FakeNamespace(self._the_counter),
         }
+
+    def _the_town(self, name: str) -> FakeTown:
+        return self.town
+
+    def _the_counter(self, name: str) -> FakeCounter:
+        return self.counter
 
     def namespace(self, class_name: str) -> FakeNamespace:
         return self.namespaces[class_name]

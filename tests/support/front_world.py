@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from io import BytesIO
 from typing import Any
@@ -63,6 +63,11 @@ class FrontWorld:
         self.tokens = services.tokens
 
     @property
+    def origin(self) -> str:
+        """As a browser would say it: no slash at the end."""
+        return str(self.server.make_url("/").origin())
+
+    @property
     def fakes(self) -> FakeHost:
         assert isinstance(self.services.host, FakeHost)
         return self.services.host
@@ -83,7 +88,7 @@ class FrontWorld:
             named["Authorization"] = f"Bearer {credential}"
         if body is not None:
             data = encode_json(body)
-        url = URL(f"http://{self.server.host}:{self.server.port}{path}", encoded=True)
+        url = URL(self.origin + path, encoded=True)
         # A stream, because aiohttp warns of large bodies given as bytes.
         content = None if data is None else BytesIO(data)
         async with self.http.request(method, url, data=content, headers=named) as response:
@@ -128,7 +133,7 @@ async def open_front(
     settings: FrontSettings = SETTINGS,
     limits: HttpLimits | None = None,
     tokens: Tokens | None = None,
-) -> AsyncIterator[FrontWorld]:
+) -> AsyncGenerator[FrontWorld]:
     """Serve on a free port of loopback for as long as the block lasts."""
     limits = limits or HttpLimits()
     services = FrontServices(
