@@ -17,8 +17,7 @@ class ActorClass:
     """One registered class."""
 
     def __init__(self, name: str, python_class: type[DurableObject]) -> None:
-        if not (isinstance(python_class, type) and issubclass(python_class, DurableObject)):
-            raise TypeError(f"{name} must be a subclass of DurableObject")
+        assert DurableObject in python_class.__mro__, f"{name} must extend DurableObject"
         self.name = name
         self.python_class = python_class
         alarm = getattr(python_class, "alarm", None)

@@ -64,7 +64,7 @@ class DurableObjectState:
         reset. A failure is logged by asyncio as that of any task nobody awaits.
         """
         self._owner.check_turn("ctx.wait_until")
-        asyncio.ensure_future(work)
+        asyncio.get_running_loop().create_task(_outlast(work))
 
     def abort(self, reason: str | None = None, *, retry_alarm: bool = True) -> NoReturn:
         """Reset the object: what this turn wrote is lost, callers get `reason`, and this call
@@ -88,3 +88,7 @@ class DurableObject:
     def __init__(self, ctx: DurableObjectState, env: Env) -> None:
         self.ctx = ctx
         self.env = env
+
+
+async def _outlast(work: Awaitable[Any]) -> None:
+    await work

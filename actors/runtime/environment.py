@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import re
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 
@@ -50,7 +50,7 @@ class ServiceBinding:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        method = getattr(self._service, name)
+        method: Any = getattr(self._service, name)
         if not callable(method):
             return method
         outgoing = self._outgoing
@@ -67,7 +67,7 @@ class ServiceBinding:
 
 
 async def _completed(
-    method: Callable[..., Awaitable[Any]], args: tuple[Any, ...], kwargs: dict[str, Any]
+    method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
     answer = method(*args, **kwargs)
     return await answer if inspect.isawaitable(answer) else answer

@@ -7,7 +7,7 @@ streams is read through the object's gate (namespace.py).
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 from boomtown.wire import decode_json, decode_json_as, encode_json
@@ -22,12 +22,9 @@ class Headers:
     __slots__ = ("_pairs",)
 
     def __init__(self, pairs: Headers | Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> None:
-        if isinstance(pairs, Headers):
-            self._pairs = list(pairs._pairs)
-        elif isinstance(pairs, Mapping):
-            self._pairs = list(pairs.items())
-        else:
-            self._pairs = list(pairs)
+        is_mapping = isinstance(pairs, Mapping)
+        source = cast("Mapping[str, str]", pairs).items() if is_mapping else pairs
+        self._pairs: list[tuple[str, str]] = list(cast("Any", source))
 
     def find(self, name: str) -> str | None:
         """The values of `name`, joined by commas; None where there is none."""

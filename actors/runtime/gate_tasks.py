@@ -21,7 +21,7 @@ import asyncio
 import sys
 from collections.abc import Callable, Coroutine
 from contextvars import Context
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from boomtown.actors.runtime.input_gate import Scope
 
@@ -41,7 +41,7 @@ class GateTask(asyncio.Task[Any]):
 
     __slots__ = ("context", "coroutine", "is_lazy", "is_started", "owner", "scope")
 
-    owner: TaskOwner
+    owner: Any  # a TurnOwner (loop_hook.py), which knows this class
     scope: Scope  # the gate at which its next step asks; captured when it suspends
     coroutine: Coroutine[Any, Any, Any]
     context: Context | None
@@ -49,7 +49,7 @@ class GateTask(asyncio.Task[Any]):
     is_started: bool  # its first step was scheduled or has run
     # The rest is seldom set: class-level defaults keep the making of a task cheap.
     first_awaited: asyncio.Future[Any] | bool | None = None  # C does not know the first one
-    step: Callable[..., None] | None = None
+    step: Callable[..., object] | None = None
     swallowed_cancels = 0
     on_end: Callable[[GateTask], None] | None = None  # run in the turn in which the task ends
 
@@ -102,7 +102,7 @@ def bare_task(
     owner: TaskOwner, scope: Scope, coroutine: Coroutine[Any, Any, Any], context: Context | None
 ) -> GateTask:
     """A task whose Task.__init__ has not been called."""
-    task = GateTask.__new__(GateTask, coroutine)
+    task = GateTask.__new__(GateTask)
     task.owner = owner
     task.scope = scope
     task.coroutine = coroutine
@@ -121,13 +121,14 @@ def initialise_base(
 ) -> None:
     """Task.__init__, which schedules the first step by `loop.call_soon`."""
     task.is_lazy = False
-    asyncio.Task.__init__(task, task.coroutine, loop=loop, name=name, context=context)
+    initialise = cast("Any", asyncio.Task).__init__
+    initialise(task, task.coroutine, loop=loop, name=name, context=context)
 
 
 def forget_task(task: GateTask) -> None:
     """Have asyncio forget a task that will never be stepped again, or Runner.close waits for it."""
     task._log_destroy_pending = False  # type: ignore[attr-defined]
-    asyncio.tasks._unregister_task(task)  # type: ignore[attr-defined]
+    asyncio.tasks._unregister_task(task)
 
 
 if sys.version_info >= (3, 12):
@@ -141,7 +142,8 @@ if sys.version_info >= (3, 12):
         return before
 
 else:
-    from asyncio.tasks import _enter_task, _leave_task
+    # Documented for third-party tasks, underscores and all.
+    from asyncio.tasks import _enter_task, _leave_task  # pyright: ignore[reportPrivateUsage]
 
     def swap_current_task(
         loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any] | None

@@ -26,11 +26,11 @@ from boomtown.actors.runtime.environment import Env
 from boomtown.actors.runtime.exchange import Response
 from boomtown.actors.runtime.loop_hook import LoopHook
 from boomtown.actors.runtime.object_alarm import AlarmStart
-from boomtown.actors.runtime.object_gates import Finish, ObjectGates, as_reset, keep
+from boomtown.actors.runtime.object_gates import Finish, ObjectGates, keep
 from boomtown.actors.runtime.object_ids import NAME_BYTES_MAX, DurableObjectId
 from boomtown.actors.runtime.ports import ObjectKey
 from boomtown.actors.runtime.rpc_values import RpcMethod, copy_value
-from boomtown.actors.runtime.runtime_errors import DurableObjectError
+from boomtown.actors.runtime.runtime_errors import DurableObjectError, as_reset
 from boomtown.actors.runtime.storage_backend import ObjectStorage, StorageBackend
 from boomtown.clock import Clock
 from boomtown.limits import RuntimeLimits

@@ -31,7 +31,7 @@ import contextlib
 import sys
 import weakref
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from contextvars import Context, copy_context
 from typing import Any, Protocol
 
@@ -79,7 +79,7 @@ class LoopHook:
         self._generators: dict[int, tuple[TurnOwner, weakref.ref[Any]]] = {}
 
     @contextlib.contextmanager
-    def outside_turn(self) -> Iterator[None]:
+    def outside_turn(self) -> Generator[None, None, None]:
         """Run host code inside a turn without its callbacks becoming the object's."""
         turn, self.turn = self.turn, None
         try:
@@ -87,10 +87,10 @@ class LoopHook:
         finally:
             self.turn = turn
 
-    def _install(self) -> None:
+    def install(self) -> None:
         loop = self.loop
         hooked = _hooked_call_soon(self)
-        loop.call_soon = hooked  # type: ignore[method-assign]
+        loop.call_soon = hooked  # type: ignore[method-assign,assignment]
         if loop.call_soon is not hooked:
             raise RuntimeError(f"{type(loop).__name__} does not let its call_soon be replaced")
         loop.set_task_factory(_task_factory(self, loop.get_task_factory()))
@@ -135,7 +135,7 @@ def install_hook(loop: asyncio.AbstractEventLoop) -> LoopHook:
     hook: LoopHook | None = getattr(loop, _HOOK_ATTRIBUTE, None)
     if hook is None:
         hook = LoopHook(loop)
-        hook._install()
+        hook.install()
         setattr(loop, _HOOK_ATTRIBUTE, hook)
     _verify(hook)
     return hook
@@ -194,9 +194,9 @@ def _hooked_call_soon(hook: LoopHook) -> Callable[..., Any]:
     def call_soon(
         callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.Handle:
-        task = getattr(callback, "__self__", None)
+        task: Any = getattr(callback, "__self__", None)
         if type(task) is GateTask:
-            owner: Any = task.owner
+            owner: TurnOwner = task.owner
             if owner.capturing is task:
                 task.step = callback
                 return no_handle
@@ -206,7 +206,7 @@ def _hooked_call_soon(hook: LoopHook) -> Callable[..., Any]:
                 return no_handle
             task.is_started = True
             return real(owner.enter, task, callback, args, context)
-        turn = hook.turn
+        turn: Any = hook.turn
         if (
             turn is not None
             and len(args) == 1

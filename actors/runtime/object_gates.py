@@ -39,18 +39,17 @@ from boomtown.actors.runtime.gate_tasks import (
 from boomtown.actors.runtime.input_gate import Scope
 from boomtown.actors.runtime.loop_hook import LoopHook, Microtask
 from boomtown.actors.runtime.output_gate import OutputGate
+from boomtown.actors.runtime.replies import Replies, Reply, for_the_outside
 from boomtown.actors.runtime.runtime_errors import (
     DurableObjectError,
     ObjectReset,
     OutsideTurnError,
-    RemoteError,
-    describe,
+    as_reset,
     reset_error,
 )
 from boomtown.clock import Clock
 from boomtown.limits import RuntimeLimits
 
-Reply = asyncio.Future[Any]
 Finish = Callable[[Any], Any]  # copies a handler's value out of the object, or raises
 # A drain looks at the clock once in so many microtasks.
 STEPS_BETWEEN_LOOKS = 64
@@ -109,7 +108,7 @@ class ObjectGates:
         self.capturing: GateTask | None = None
         self.microtasks: deque[Microtask] = deque()
         self.tasks: dict[GateTask, None] = {}  # in the order of their making
-        self.replies: dict[Reply, None] = {}
+        self.replies = Replies(self.loop, self.output)
         self.releases: list[Scope] = []  # holds that end with this turn
         self.is_dirty = False
         self._settled: list[tuple[Reply, Any, BaseException | None]] = []
@@ -139,9 +138,9 @@ class ObjectGates:
     def is_busy(self) -> bool:
         """Whether an eviction would lose something: a task, an event, a write on its way."""
         root = self.root
-        return bool(self.tasks or self.replies or root.locks or root.waiters or root.sections) or (
-            self.output.chain is not None or self.hook.turn is self
-        )
+        return bool(
+            self.tasks or self.replies.pending or root.locks or root.waiters or root.sections
+        ) or (self.output.chain is not None or self.hook.turn is self)
 
     def report(self, message: str, error: Exception) -> None:
         """Hand an error that nobody awaits to the loop's exception handler, which logs it."""
@@ -225,7 +224,8 @@ class ObjectGates:
             forget_task(task)
             return False
         if not cast(Any, task)._must_cancel:
-            asyncio.Task.cancel(task)
+            # Not our own `cancel`: the future that it waits for is done.
+            cast("Any", asyncio.Task).cancel(task)
         return True
 
     def _call(
@@ -288,7 +288,7 @@ class ObjectGates:
         if self._settled:
             settled, self._settled = self._settled, []
             for reply, value, error in settled:
-                self._deliver(reply, value, error)
+                self.replies.deliver(reply, value, error)
         if self._departures:
             departures, self._departures = self._departures, []
             for depart in departures:
@@ -343,16 +343,16 @@ class ObjectGates:
         if self.broken is not None:
             raise self.broken.copy()
         if self.output.chain is not None:
-            reply = self._new_reply()
-            self._deliver(reply, value, error)
+            reply = self.replies.new()
+            self.replies.deliver(reply, value, error)
             return False, reply
         if error is not None:
-            raise _for_the_outside(error)
+            raise for_the_outside(error)
         return True, value
 
     def _queue_event(self, coroutine: Coroutine[Any, Any, Any], finish: Finish) -> Reply:
         with self.hook.outside_turn():
-            reply = self._new_reply()
+            reply = self.replies.new()
 
         def granted(_: Scope) -> None:
             if reply.done():  # the caller gave up, or the object was reset
@@ -360,7 +360,7 @@ class ObjectGates:
                 return
             value, error, given = self._begin(coroutine, finish, reply)
             if given is None:
-                self._deliver(reply, value, error)
+                self.replies.deliver(reply, value, error)
 
         if self.root.locks:
             self.root.waiters.append(granted)
@@ -414,7 +414,7 @@ class ObjectGates:
     def _adopt(self, task: GateTask, awaited: Any, finish: Finish, reply: Reply | None) -> Reply:
         """Go on as a real task, which waits for what the inline start was given."""
         with self.hook.outside_turn():
-            reply = reply or self._new_reply()
+            reply = reply or self.replies.new()
         task.on_end = self._settling(reply, finish)
         task.initialise()
         task.scope = self.scope
@@ -454,35 +454,6 @@ class ObjectGates:
 
     # What leaves.
 
-    def _new_reply(self) -> Reply:
-        reply: Reply = self.loop.create_future()
-        if self.broken is not None:
-            _fail(reply, self.broken.copy())
-        else:
-            self.replies[reply] = None
-            reply.add_done_callback(self._drop_reply)
-        return reply
-
-    def _drop_reply(self, reply: Reply) -> None:
-        self.replies.pop(reply, None)
-
-    def _deliver(self, reply: Reply, value: Any, error: BaseException | None) -> None:
-        """Settle a reply once the output gate, as it is now, is open."""
-
-        def leave(failure: Exception | None) -> None:
-            if reply.done():
-                return
-            if self.broken is not None:
-                _fail(reply, self.broken.copy())
-            elif failure is not None:
-                _fail(reply, failure)
-            elif error is not None:
-                _fail(reply, _for_the_outside(error))
-            else:
-                reply.set_result(value)
-
-        self.output.when_open(leave)
-
     def depart(self, begin: Callable[[], None]) -> None:
         """Run `begin` on the host once everything that this turn and those before it wrote is
         durable; never, when that fails. In the order of the calls."""
@@ -502,9 +473,7 @@ class ObjectGates:
         self.broken = broken = as_reset(reason)
         with self.hook.outside_turn():
             self._on_broken(broken)
-            for reply in list(self.replies):
-                if not reply.done():
-                    _fail(reply, broken.copy())
+            self.replies.fail_all(broken)
             current = asyncio.current_task(self.loop)
             scopes: dict[Scope, None] = {self.root: None}
             for task in list(self.tasks):
@@ -517,25 +486,3 @@ class ObjectGates:
             for scope in scopes:
                 for waiter in scope.take_waiters():
                     self.hook.call_soon(waiter, scope)  # it sees the reset and gives up
-
-
-def as_reset(reason: Exception) -> DurableObjectError:
-    """`reason` as callers of a reset object see it: flagged, with its text."""
-    if isinstance(reason, DurableObjectError):
-        reason.durable_object_reset = True
-        return reason
-    broken = reset_error(describe(reason))
-    broken.__cause__ = reason
-    return broken
-
-
-def _for_the_outside(error: BaseException) -> BaseException:
-    """A handler that was cancelled from inside must not look like the caller's cancellation."""
-    if isinstance(error, asyncio.CancelledError):
-        return RemoteError("CancelledError", "the call was cancelled inside the object")
-    return error
-
-
-def _fail(reply: Reply, error: BaseException) -> None:
-    reply.set_exception(error)
-    reply.exception()  # retrieved: the caller may have gone

@@ -20,7 +20,7 @@ import typing
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import msgspec
@@ -35,7 +35,7 @@ _KEYS: frozenset[type] = frozenset({type(None), bool, int, float, str, bytes})
 
 def copy_value(value: Any, path: str = "value", depth: int = 0) -> Any:
     """A copy that shares nothing mutable with `value`; the value itself where it is immutable."""
-    kind: type = type(value)
+    kind: Any = cast("object", value).__class__
     if kind in _ATOMS:
         return value
     if depth > DEPTH_MAX:
@@ -53,7 +53,8 @@ def copy_value(value: Any, path: str = "value", depth: int = 0) -> Any:
         ]
         return value if _all_same(parts, value) else tuple(parts)
     if kind in (set, frozenset):
-        return kind(copy_value(item, f"{path}{{}}", depth + 1) for item in value)
+        members: list[Any] = [copy_value(item, f"{path}{{}}", depth + 1) for item in value]
+        return set(members) if kind is set else frozenset(members)
     if kind is datetime:
         if value.tzinfo is None:
             raise DataCloneError(f"{path}: a datetime without a zone cannot cross")
@@ -65,27 +66,28 @@ def _copy_key(key: Any, path: str, depth: int) -> Any:
     if type(key) in _KEYS or isinstance(key, enum.Enum):
         return key
     if type(key) is tuple:
-        return tuple(_copy_key(part, path, depth) for part in key)
+        parts: tuple[Any, ...] = key
+        return tuple(_copy_key(part, path, depth) for part in parts)
     raise DataCloneError(f"{path}: a key of type {type(key).__name__} cannot cross")
 
 
-def _copy_record(value: Any, kind: type, path: str, depth: int) -> Any:
+def _copy_record(value: Any, kind: Any, path: str, depth: int) -> Any:
     if isinstance(value, enum.Enum):
         return value
     if isinstance(value, msgspec.Struct):
-        names = kind.__struct_fields__
-        before = [getattr(value, name) for name in names]
+        names = value.__struct_fields__
+        before: list[Any] = [getattr(value, name) for name in names]
         parts = [
             copy_value(part, f"{path}.{name}", depth + 1)
             for name, part in zip(names, before, strict=True)
         ]
-        if kind.__struct_config__.frozen and _all_same(parts, before):
-            return value
+        if value.__struct_config__.frozen and _all_same(parts, before):
+            return cast("Any", value)
         return kind(**dict(zip(names, parts, strict=True)))
     if dataclasses.is_dataclass(value):
-        twin = kind.__new__(kind)
-        for field in dataclasses.fields(value):
-            part = copy_value(getattr(value, field.name), f"{path}.{field.name}", depth + 1)
+        twin: Any = object.__new__(kind)
+        for field in dataclasses.fields(kind):
+            part: Any = copy_value(getattr(value, field.name), f"{path}.{field.name}", depth + 1)
             object.__setattr__(twin, field.name, part)
         return twin
     if getattr(kind, "__crosses_objects__", False):
@@ -94,7 +96,8 @@ def _copy_record(value: Any, kind: type, path: str, depth: int) -> Any:
 
 
 def _all_same(parts: list[Any], before: Any) -> bool:
-    return all(part is old for part, old in zip(parts, before, strict=True))
+    old: list[Any] = list(before)
+    return all(part is was for part, was in zip(parts, old, strict=True))
 
 
 Check = Callable[[Any], Any]
@@ -178,7 +181,7 @@ def _exact_check(annotation: type) -> Check:
 def _names_records(annotation: Any) -> bool:
     """Whether a Struct, a dataclass or an enum is part of the annotation."""
     if isinstance(annotation, type) and not typing.get_args(annotation):
-        return issubclass(annotation, msgspec.Struct | enum.Enum) or dataclasses.is_dataclass(
-            annotation
-        )
+        kind = cast("type[Any]", annotation)
+        is_record = issubclass(kind, msgspec.Struct | enum.Enum)
+        return is_record or dataclasses.is_dataclass(kind)
     return any(_names_records(part) for part in typing.get_args(annotation))

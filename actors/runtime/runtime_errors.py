@@ -91,6 +91,16 @@ def describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
+def as_reset(reason: Exception) -> DurableObjectError:
+    """`reason` as callers of a reset object see it: flagged, with its text."""
+    if isinstance(reason, DurableObjectError):
+        reason.durable_object_reset = True
+        return reason
+    broken = reset_error(describe(reason))
+    broken.__cause__ = reason
+    return broken
+
+
 def for_caller(error: Exception, *, object_id: str) -> Exception:
     """`error`, which came out of an object, as its caller sees it.
 
@@ -109,11 +119,12 @@ def _rebuilt(error: Exception, object_id: str) -> Exception:
         twin.remote = True
         twin.durable_object_id = twin.durable_object_id or object_id
         return twin
-    kind = type(error)
+    kind: type[Exception] = type(error)
+    parts: tuple[object, ...] = error.args
     is_known = kind.__module__ == "builtins" or kind in (DataCloneError, SqlError)
-    if is_known and all(isinstance(part, str | int | float | bytes) for part in error.args):
+    if is_known and all(isinstance(part, str | int | float | bytes) for part in parts):
         return _with_remote(kind(*error.args), object_id)
-    if is_known and not isinstance(error, ExceptionGroup | UnicodeError):
+    if is_known and not issubclass(kind, ExceptionGroup | UnicodeError):
         return _with_remote(kind(str(error)), object_id)
     return RemoteError(kind.__name__, str(error), durable_object_id=object_id)
 

@@ -6,12 +6,13 @@ import pytest
 
 from boomtown.sim.choices import Choices
 from boomtown.sim.virtual_loop import VirtualLoop, run_virtually
+from support.gate_cases_constructs import CASES as CONSTRUCT_CASES
+from support.gate_cases_ends import CASES as END_CASES
 from support.gate_cases_order import CASES as ORDER_CASES
-from support.gate_cases_tasks import CASES as TASK_CASES
 from support.gate_world import Case, GateWorld
 
 SEEDS = 20
-CASES = (*ORDER_CASES, *TASK_CASES)
+CASES = (*ORDER_CASES, *CONSTRUCT_CASES, *END_CASES)
 
 # These say in which order events are served that several tasks hand in. Which of the tasks comes
 # first is the loop's choice here, so they run in the plain order only.

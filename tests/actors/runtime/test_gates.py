@@ -8,12 +8,13 @@ from collections.abc import Callable
 import pytest
 import uvloop
 
+from support.gate_cases_constructs import CASES as CONSTRUCT_CASES
+from support.gate_cases_constructs import REAL_LOOP_CASES
+from support.gate_cases_ends import CASES as END_CASES
 from support.gate_cases_order import CASES as ORDER_CASES
-from support.gate_cases_tasks import CASES as TASK_CASES
-from support.gate_cases_tasks import REAL_LOOP_CASES
 from support.gate_world import Case, GateWorld
 
-CASES = (*ORDER_CASES, *TASK_CASES, *REAL_LOOP_CASES)
+CASES = (*ORDER_CASES, *CONSTRUCT_CASES, *END_CASES, *REAL_LOOP_CASES)
 LOOPS: tuple[Callable[[], asyncio.AbstractEventLoop], ...] = (
     asyncio.new_event_loop,
     uvloop.new_event_loop,

@@ -1,0 +1,76 @@
+"""What the callers of one object wait for: futures of their own, settled through its output gate.
+
+A reply is never the task that works for it: a caller that goes away cancels its reply, and
+touches nothing else. A reset fails every reply at once, whatever the output gate says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from boomtown.actors.runtime.output_gate import OutputGate
+from boomtown.actors.runtime.runtime_errors import DurableObjectError, RemoteError
+
+Reply = asyncio.Future[Any]
+
+
+class Replies:
+    """The open replies of one object."""
+
+    __slots__ = ("_broken", "_loop", "_output", "pending")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, output: OutputGate) -> None:
+        self._loop = loop
+        self._output = output
+        self._broken: DurableObjectError | None = None
+        self.pending: dict[Reply, None] = {}  # in the order of their making
+
+    def new(self) -> Reply:
+        """A reply, to be delivered later; of a broken object, one that has failed."""
+        reply: Reply = self._loop.create_future()
+        if self._broken is not None:
+            _fail(reply, self._broken.copy())
+        else:
+            self.pending[reply] = None
+            reply.add_done_callback(self._drop)
+        return reply
+
+    def deliver(self, reply: Reply, value: Any, error: BaseException | None) -> None:
+        """Settle a reply once the output gate, as it is now, is open."""
+
+        def leave(failure: Exception | None) -> None:
+            if reply.done():
+                return
+            if self._broken is not None:
+                _fail(reply, self._broken.copy())
+            elif failure is not None:
+                _fail(reply, failure)
+            elif error is not None:
+                _fail(reply, for_the_outside(error))
+            else:
+                reply.set_result(value)
+
+        self._output.when_open(leave)
+
+    def fail_all(self, broken: DurableObjectError) -> None:
+        """The object is reset: each caller gets an error of its own."""
+        self._broken = broken
+        for reply in list(self.pending):
+            if not reply.done():
+                _fail(reply, broken.copy())
+
+    def _drop(self, reply: Reply) -> None:
+        self.pending.pop(reply, None)
+
+
+def for_the_outside(error: BaseException) -> BaseException:
+    """A handler that was cancelled from inside must not look like the caller's cancellation."""
+    if isinstance(error, asyncio.CancelledError):
+        return RemoteError("CancelledError", "the call was cancelled inside the object")
+    return error
+
+
+def _fail(reply: Reply, error: BaseException) -> None:
+    reply.set_exception(error)
+    reply.exception()  # retrieved: the caller may have gone
