@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from boomtown.actors.town.agent_calls import (
     handle_agent_status,
     handle_check_mail,
@@ -220,6 +222,7 @@ QUIET: frozenset[type] = frozenset(
 
 def run_command(tx: TownTransaction, request: CommandRequest) -> Answer:
     """The answer, with all that the command wrote; or a refusal, with nothing written."""
+    tx = msgspec.structs.replace(tx, speaker=request.caller.session_id)
 
     def work() -> Answer:
         kept = find_answer(tx, request)

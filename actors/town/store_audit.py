@@ -52,14 +52,14 @@ def record_audit(
     new_value: str | None = None,
     metadata: dict[str, Any] | None = None,
 ) -> None:
-    """One row. The rig is the bead's unless given."""
+    """One row. The rig is the bead's unless given, the session the transaction's speaker."""
     tx.run(
         _INSERT,
         tx.new_id(),
         None if bead is None else bead.bead_id,
         rig_id if rig_id is not None or bead is None else bead.rig_id,
         agent_id,
-        session_id,
+        session_id or tx.speaker,
         event_type.value,
         old_value,
         new_value,

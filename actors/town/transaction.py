@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from boomtown.entropy import Entropy
-from boomtown.ids import new_id
+from boomtown.ids import SessionId, new_id
 from boomtown.limits import TownLimits
 
 T = TypeVar("T")
@@ -36,11 +36,15 @@ class Sql(Protocol):
 
 
 class TownTransaction(msgspec.Struct, frozen=True, kw_only=True):
+    """`speaker` is the session whose word is being applied: the audit names it where a caller
+    names none."""
+
     sql: Sql
     nested: Callable[[Callable[[], Any]], Any]  # storage.transaction_sync
     now_ms: int
     entropy: Entropy
     limits: TownLimits
+    speaker: SessionId | None = None
 
     def rows(self, query: str, *bindings: Any) -> list[tuple[Any, ...]]:
         """All rows of a query."""
