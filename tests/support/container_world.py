@@ -74,16 +74,15 @@ class ContainerWorld:
 
     async def wait_running(self, session_id: SessionId) -> int:
         """The pid of the session's agent, once it runs."""
-        beats = 0
         while True:
+            count = len(self.api.calls)
             outcome = await self.manager.probe_session(TOWN, session_id, timeout_ms=CALL_MS)
             assert isinstance(outcome, Known), outcome
             assert outcome.report.state not in OVER, outcome
             if outcome.report.state is BodyState.RUNNING:
                 assert outcome.report.pid is not None
                 return outcome.report.pid
-            beats += 1
-            await self.api.wait_for("heartbeat", beats)
+            await self.api.wait_more(count)  # each change of state is a heartbeat or a completion
 
     async def output(self, session_id: SessionId) -> str:
         """What the session's agent printed."""

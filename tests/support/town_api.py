@@ -43,6 +43,11 @@ class TownApi:
             await self._changed.wait_for(lambda: len(self.of(verb)) >= count)
         return self.of(verb)[count - 1]
 
+    async def wait_more(self, count: int) -> None:
+        """Wait until more than `count` calls of any verb have come."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: len(self.calls) > count)
+
     async def handle(self, request: web.Request) -> web.Response:
         text = await request.read()
         call = TownCall(
