@@ -22,6 +22,7 @@ from boomtown.actors.town.events import (
     StartAnswered,
     StopAnswered,
 )
+from boomtown.actors.town.inbox import is_known_gone
 from boomtown.actors.town.model import (
     SPEAKING_SESSION_STATES,
     EffectKind,
@@ -232,7 +233,10 @@ def _note_started(tx: TownTransaction, session: Session, report: SessionReport) 
         )
         return True
     _note_body(tx, session, report)
-    if session.state == SessionState.ENDING:
+    if is_known_gone(tx, report.instance_id):
+        # The container's end overtook this answer, and found no session of that instance.
+        _settle_container_end(tx, get_session(tx, session.session_id))
+    elif session.state == SessionState.ENDING:
         send_stop(tx, get_session(tx, session.session_id))
     elif report.state in (BodyState.EXITED, BodyState.FAILED):
         _settle_report(tx, session, report)

@@ -41,7 +41,7 @@ from boomtown.actors.town.model import Priority, SessionState
 from boomtown.actors.town.session_moves import can_speak
 from boomtown.actors.town.store_sessions import find_session
 from boomtown.actors.town.transaction import TownTransaction
-from boomtown.ids import SessionId
+from boomtown.ids import InstanceId, SessionId
 
 _INSERT = (
     "INSERT INTO inbox (kind, session_id, payload, idempotency_key, created_at_ms, applied_at_ms,"
@@ -103,6 +103,17 @@ def record_event(tx: TownTransaction, event: TownEvent, *, idempotency_key: str 
         "stale" if stale else None,
     )
     return stale
+
+
+def gone_key(instance_id: InstanceId) -> str:
+    """The idempotency key under which the end of an instance is told."""
+    return f"gone:{instance_id}"
+
+
+def is_known_gone(tx: TownTransaction, instance_id: InstanceId) -> bool:
+    """Whether the end of an instance was told, applied or not; known as long as the inbox keeps
+    what was applied."""
+    return tx.find_row(_FIND_BY_KEY, gone_key(instance_id)) is not None
 
 
 def is_stale(tx: TownTransaction, event: TownEvent) -> bool:

@@ -27,7 +27,7 @@ from boomtown.actors.town.events import (
     TownEvent,
 )
 from boomtown.actors.town.fences import AGENT_CALLERS, check_fence
-from boomtown.actors.town.inbox import record_event
+from boomtown.actors.town.inbox import gone_key, record_event
 from boomtown.actors.town.model import EXTERNAL_HARNESS
 from boomtown.actors.town.store_agents import update_agent
 from boomtown.actors.town.store_sessions import find_last_session
@@ -98,7 +98,7 @@ def handle_container_gone(
     tx: TownTransaction, caller: Caller, command: ReportContainerGone
 ) -> PostedView:
     """Once per instance, however often it is told."""
-    key = f"gone:{command.gone.instance_id}"
+    key = gone_key(command.gone.instance_id)
     is_stale = record_event(tx, ContainerGone(gone=command.gone), idempotency_key=key)
     return PostedView(accepted=True, stale=is_stale)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import cast
 
 from boomtown.actors.town.commands import DestroyTown, SetBeadStatus
-from boomtown.actors.town.commands_of_agents import ReportEviction
+from boomtown.actors.town.commands_of_agents import ReportContainerGone, ReportEviction
 from boomtown.actors.town.model import (
     BeadStatus,
     RefineryConfig,
@@ -61,6 +61,25 @@ async def test_body_that_starts_after_its_session_was_lost_is_stopped(tmp_path: 
             session.session_id
         ]
         assert world.containers.live_reports() == []
+
+
+async def test_container_that_dies_before_its_answer_is_applied_is_noticed_at_once(
+    tmp_path: Path,
+) -> None:
+    async with TownWorld(tmp_path) as world:
+        bead_id = await sling(world)
+        await world.tick()
+        first = await world.session_of(bead_id)
+        await world.plant("UPDATE inbox SET seq = seq + 1000")
+        gone = world.containers.end_instance(TOWN_ID, reason="crashed")
+        assert gone is not None
+        await world.plant(
+            "UPDATE sqlite_sequence SET seq = 500 WHERE name = 'inbox'",
+        )
+        await world.execute(ReportContainerGone(gone=gone), SYSTEM)
+        await world.settle()
+        assert (await world.session(first.session_id)).end_reason == "container_gone"
+        assert (await world.session_of(bead_id)).session_id != first.session_id
 
 
 async def test_start_that_lost_its_right_is_not_sent(tmp_path: Path) -> None:
