@@ -34,6 +34,7 @@ from boomtown.wire import encode_json
 logger = logging.getLogger("boomtown.http")
 
 REQUEST_ID_HEADER = "X-Request-Id"
+_REQUEST_ID = "request_id"  # where a request keeps its own
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _CORS_MAX_AGE_S = 600
 _CORS_METHODS = "GET, POST, PUT, PATCH, DELETE"
@@ -49,6 +50,7 @@ def make_app(services: FrontServices) -> web.Application:
         middlewares=[answer_every_request, check_origin],
     )
     app[SERVICES] = services
+    app.on_response_prepare.append(_write_headers)
     keys = OperatorKeys(services.host, services.limits)
     for route in ROUTES:
         app.router.add_route(route.method, route.path, _endpoint(services, keys, route))
@@ -59,7 +61,7 @@ def make_app(services: FrontServices) -> web.Application:
 async def answer_every_request(request: web.Request, handler: Endpoint) -> web.StreamResponse:
     """Give the request its id, its envelope when it fails, and its line in the log."""
     services = request.config_dict[SERVICES]
-    request_id = _request_id(services, request)
+    request_id = request[_REQUEST_ID] = _request_id(services, request)
     began_ms = services.clock.monotonic_ms()
     try:
         response = await handler(request)
@@ -68,9 +70,6 @@ async def answer_every_request(request: web.Request, handler: Endpoint) -> web.S
         if failure.is_fault:
             logger.error("request_failed request_id=%s", request_id, exc_info=error)
         response = error_response(failure, request_id=request_id)
-    if not response.prepared:
-        response.headers[REQUEST_ID_HEADER] = request_id
-        _allow_origin(services, request, response)
     logger.info(
         "request method=%s path=%s status=%d ms=%d request_id=%s",
         request.method,
@@ -143,11 +142,11 @@ def _is_same_host(request: web.Request, origin: str) -> bool:
     return origin in (f"http://{request.host}", f"https://{request.host}")
 
 
-def _allow_origin(
-    services: FrontServices, request: web.Request, response: web.StreamResponse
-) -> None:
+async def _write_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """What every response carries, just before its headers leave: streamed ones too."""
+    response.headers[REQUEST_ID_HEADER] = request[_REQUEST_ID]
     origin = request.headers.get("Origin")
-    if origin is not None and origin in services.settings.allowed_origins:
+    if origin is not None and origin in request.config_dict[SERVICES].settings.allowed_origins:
         response.headers["Access-Control-Allow-Origin"] = origin
         response.headers["Access-Control-Expose-Headers"] = REQUEST_ID_HEADER
         response.headers["Vary"] = "Origin"

@@ -154,9 +154,18 @@ class Call:
 Handler = Callable[[Call], Coroutine[Any, Any, object]]
 
 
+async def read_content(request: web.Request) -> bytes:
+    """The body as it came, no longer than the bound of the application. Raises InvalidRequest for
+    one that breaks off or is not encoded as it says."""
+    try:
+        return await request.read()
+    except (web.RequestPayloadError, ConnectionError) as error:
+        raise invalid_body("", "The body did not arrive whole") from error
+
+
 async def read_body(request: web.Request, shape: type[Shape]) -> Shape:
     """The body as `shape`; see Call.body."""
-    data = await request.read()
+    data = await read_content(request)
     try:
         return decode_json_as(data if data.strip() else b"{}", shape)
     except msgspec.ValidationError as error:

@@ -15,7 +15,7 @@ from boomtown.actors import Request, Response
 from boomtown.actors.runtime.runtime_errors import NoSuchMethod
 from boomtown.error_codes import ErrorCode
 from boomtown.errors import NotFound
-from boomtown.http.calls import Call, invalid_body, read_body
+from boomtown.http.calls import Call, invalid_body, read_body, read_content
 from boomtown.http.services import PRIVATE_CLASSES
 
 # Of one connection only (RFC 9110 7.6.1), or ours: an object never sees the operator's key.
@@ -41,7 +41,9 @@ async def fetch_object(call: Call) -> object:
     path = request.rel_url.raw_path.split("/", 4)[4]
     query = request.rel_url.raw_query_string
     url = f"http://{request.host}/{path}" + (f"?{query}" if query else "")
-    asked = Request(request.method, url, _kept(request.headers.items()), await request.read())
+    asked = Request(
+        request.method, url, _kept(request.headers.items()), await read_content(request)
+    )
     try:
         answer: Response = await _stub(call).fetch(asked)
     except NoSuchMethod as error:
@@ -79,7 +81,7 @@ def is_from_within(error: Exception) -> bool:
 
 
 async def _arguments(call: Call) -> tuple[list[Any], dict[str, Any]]:
-    if (await call.request.read()).lstrip().startswith(b"["):
+    if (await read_content(call.request)).lstrip().startswith(b"["):
         return await read_body(call.request, list[Any]), {}
     return [], await read_body(call.request, dict[str, Any])
 

@@ -76,6 +76,14 @@ async def test_a_body_that_is_no_json_is_400(front: FrontWorld, data: bytes) -> 
     check_envelope(reply, 400, "INVALID_JSON")
 
 
+async def test_a_body_that_is_not_encoded_as_it_says_is_400(front: FrontWorld) -> None:
+    key = front.operator_key()
+    headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+    reply = await front.call("POST", BEADS, data=b"junk" * 9, credential=key, headers=headers)
+    assert reply.status == 400
+    assert front.fakes.town.commands == []
+
+
 async def test_a_body_over_the_bound_is_413_and_one_of_the_bound_is_read(
     front: FrontWorld,
 ) -> None:

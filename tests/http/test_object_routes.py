@@ -3,12 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
+from boomtown.actors import Durability, DurableObject, Host, Request, Response
+from boomtown.entropy import SeededEntropy, SystemSecrets
 from boomtown.http.services import FrontSettings
+from boomtown.testing import ManualClock
 from support.fake_town import TOWN
 from support.front_world import FrontWorld, open_front
+
+
+class Counter(DurableObject):
+    """Counts; and streams what it counted."""
+
+    async def add(self, amount: int) -> int:
+        count: int = (await self.ctx.storage.get("count") or 0) + amount
+        await self.ctx.storage.put("count", count)
+        return count
+
+    async def fail(self) -> None:
+        raise TypeError("an error of its own")
+
+    async def fetch(self, request: Request) -> Response:
+        async def parts() -> AsyncIterator[bytes]:
+            yield b"one "
+            yield request.path.encode()
+
+        return Response(parts(), headers={"X-Streamed": "yes"})
+
+
+class Mute(DurableObject):
+    """Has no fetch."""
+
 
 COUNTER = "/actors/Counter/c%201"
 
@@ -86,3 +114,41 @@ def test_a_server_cannot_be_told_to_serve_towns() -> None:
             public_classes=("Town",),
             allowed_origins=(),
         )
+
+
+async def test_a_real_object_is_served(tmp_path: Path) -> None:
+    clock = ManualClock()
+    host = Host(
+        classes={"Counter": Counter, "Mute": Mute},
+        data_dir=tmp_path,
+        clock=clock,
+        entropy=SeededEntropy(1),
+        secrets=SystemSecrets(),
+        durability=Durability.PROCESS,
+    )
+    settings = FrontSettings(
+        version="1",
+        no_auth=True,
+        allow_local_git=False,
+        public_classes=("Counter", "Mute"),
+        allowed_origins=(),
+    )
+    async with host, open_front(host=host, clock=clock, settings=settings) as front:
+        for expected in (2, 4):
+            reply = await front.call("POST", f"{COUNTER}/rpc/add", [2])
+            assert (reply.status, reply.data) == (200, expected)
+        streamed = await front.call("GET", f"{COUNTER}/two")
+        assert (streamed.status, streamed.content) == (200, b"one /two")
+        assert streamed.headers["X-Streamed"] == "yes"
+        assert streamed.headers["X-Request-Id"]
+        for path, body, status in (
+            ("Counter/c/rpc/add", ["text"], 400),
+            ("Counter/c/rpc/add", [], 400),
+            ("Counter/c/rpc/missing", [], 404),
+            ("Counter/c/rpc/alarm", [], 404),
+            ("Counter/c/rpc/fail", [], 500),
+            ("Mute/m/anything", None, 404),
+        ):
+            reply = await front.call("POST", f"/actors/{path}", body)
+            assert reply.status == status, (path, reply.content)
+            assert reply.json["success"] is False
