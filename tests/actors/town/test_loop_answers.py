@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import cast
 
-from boomtown.actors.town.commands import DestroyTown, SetBeadStatus
+from boomtown.actors.town.commands import CreateBead, DestroyTown, SetBeadStatus
 from boomtown.actors.town.commands_of_agents import ReportContainerGone, ReportEviction
 from boomtown.actors.town.model import (
     BeadStatus,
@@ -15,7 +15,7 @@ from boomtown.actors.town.model import (
     TownConfig,
 )
 from boomtown.actors.town.questions import GetTownStatus
-from boomtown.actors.town.views import TownStatusView
+from boomtown.actors.town.views import BeadView, TownStatusView
 from boomtown.container_sim.model import (
     Conflict,
     NotFound,
@@ -179,6 +179,20 @@ async def test_failed_merge_is_told_by_the_refinery_and_its_session_ends(tmp_pat
         await world.advance_ms(world.limits.dispatch_backoff_ms[0])
         again = await run_session_of(world, review.bead_id)
         assert again.session_id != session.session_id
+
+
+async def test_review_with_an_open_blocker_is_not_merged_by_its_word(tmp_path: Path) -> None:
+    async with TownWorld(tmp_path) as world:
+        session = await start_review(world)
+        made = CreateBead(rig_id=RIG_ID, title="First this", labels=("gt:held",))
+        blocker = cast(BeadView, await world.execute(made)).bead_id
+        await world.plant(
+            f"INSERT INTO bead_dependencies VALUES ('{session.bead_id}', '{blocker}', 'blocks')"
+        )
+        await world.done(session.session_id, Verdict.MERGED)
+        await world.settle()
+        assert (await world.bead(session.bead_id)).status == BeadStatus.OPEN
+        assert (await world.session(session.session_id)).state == SessionState.ENDED
 
 
 async def test_action_that_raises_is_undone_counted_and_passed_over(tmp_path: Path) -> None:
