@@ -44,6 +44,7 @@ from boomtown.http.services import (
     FrontSettings,
 )
 from boomtown.http.tokens import Tokens
+from boomtown.ids import InstanceId, TownId
 from boomtown.settings import LOOPBACK, Settings
 
 
@@ -76,10 +77,6 @@ async def open_server(
     """Run a server for as long as the block lasts; `classes` are served under /actors beside the
     towns. Raises PortInUse, DataDirectoryInUse, DataDirectoryUnusable, and InvalidRequest for a
     harness whose command cannot be."""
-    harnesses = {
-        name: HarnessSpec(argv=validate_command(setting.command))
-        for name, setting in settings.harnesses.items()
-    }
     async with AsyncExitStack() as stack:
         data = DataDirectory.open(settings.data_dir, clock=clock)
         stack.callback(data.close)
@@ -87,71 +84,22 @@ async def open_server(
         stack.callback(listener.close)
         url = _url_of(settings, listener)
         tokens = Tokens(data.get_or_make_key(SIGNING_KEY, secrets), settings.limits.http)
+        parts = _Parts(settings, data, tokens, clock=clock, entropy=entropy, secrets=secrets)
         reports = _Reports()
-        manager = ContainerManager(
-            ContainerSettings(
-                data_dir=str(data.folder),
-                harnesses=harnesses,
-                allow_local_git=settings.allow_local_git,
-                agent_log=os.environ.get("BOOMTOWN_AGENT_LOG"),
-                limits=settings.limits.containers,
-            ),
-            clock=clock,
-            entropy=entropy,
-            secrets=secrets,
-            mint_container_token=lambda town_id, instance_id: tokens.mint_container_token(
-                town_id=town_id,
-                instance_id=instance_id,
-                user_id=LOCAL_OWNER,
-                now_ms=clock.now_ms(),
-            ),
-            on_instance_gone=reports.container_gone,
-        )
+        manager = parts.make_manager(reports)
         manager.api_url = url
         # Entered before the objects wake, ended while the front still takes the reports of its
         # containers: a stack of its own, closed first at the end and in any case on the way out.
         container_life = AsyncExitStack()
         stack.push_async_callback(container_life.aclose)
         await container_life.enter_async_context(manager)
-        host = Host(
-            classes={TOWN_CLASS: Town, OWNER_CLASS: Owner, **classes},
-            data_dir=data.folder,
-            clock=clock,
-            entropy=entropy,
-            secrets=secrets,
-            durability=Durability(settings.durability),
-            limits=settings.limits.runtime,
-            bindings={
-                "CLOCK": clock,
-                "ENTROPY": entropy,
-                "SECRETS": secrets,
-                "TOKENS": tokens,
-                "TOWN_LIMITS": settings.limits.town,
-                "TOWN_DEFAULTS": settings.town_defaults,
-            },
-            services={"CONTAINERS": manager},
-        )
+        host = parts.make_host(manager, classes)
         reports.host = host
         await stack.enter_async_context(host)
-        shutdown = asyncio.Event()
-        services = FrontServices(
-            host=host,
-            settings=FrontSettings(
-                version=version("boomtown"),
-                no_auth=settings.no_auth,
-                allow_local_git=settings.allow_local_git,
-                public_classes=tuple(classes),
-                allowed_origins=(),
-            ),
-            tokens=tokens,
-            clock=clock,
-            secrets=secrets,
-            entropy=entropy,
-            shutdown=shutdown,
-            limits=settings.limits.http,
-        )
         await _ensure_operator_key(data, host)
-        runner = web.AppRunner(make_app(services), shutdown_timeout=1.0, access_log=None)
+        shutdown = asyncio.Event()
+        app = make_app(parts.make_services(host, shutdown, public_classes=tuple(classes)))
+        runner = web.AppRunner(app, shutdown_timeout=1.0, access_log=None)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         await web.SockSite(runner, listener).start()
@@ -166,6 +114,97 @@ async def open_server(
             host=host,
             containers=manager,
             shutdown=shutdown,
+        )
+
+
+class _Parts:
+    """Makes each part from what all of them share."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        data: DataDirectory,
+        tokens: Tokens,
+        *,
+        clock: Clock,
+        entropy: Entropy,
+        secrets: Secrets,
+    ) -> None:
+        self._settings = settings
+        self._data = data
+        self._tokens = tokens
+        self._clock = clock
+        self._entropy = entropy
+        self._secrets = secrets
+
+    def make_manager(self, reports: _Reports) -> ContainerManager:
+        harnesses = {
+            name: HarnessSpec(argv=validate_command(setting.command))
+            for name, setting in self._settings.harnesses.items()
+        }
+        return ContainerManager(
+            ContainerSettings(
+                data_dir=str(self._data.folder),
+                harnesses=harnesses,
+                allow_local_git=self._settings.allow_local_git,
+                agent_log=os.environ.get("BOOMTOWN_AGENT_LOG"),
+                limits=self._settings.limits.containers,
+            ),
+            clock=self._clock,
+            entropy=self._entropy,
+            secrets=self._secrets,
+            mint_container_token=self._mint_container_token,
+            on_instance_gone=reports.container_gone,
+        )
+
+    def _mint_container_token(self, town_id: TownId, instance_id: InstanceId) -> str:
+        return self._tokens.mint_container_token(
+            town_id=town_id,
+            instance_id=instance_id,
+            user_id=LOCAL_OWNER,
+            now_ms=self._clock.now_ms(),
+        )
+
+    def make_host(
+        self, manager: ContainerManager, classes: Mapping[str, type[DurableObject]]
+    ) -> Host:
+        return Host(
+            classes={TOWN_CLASS: Town, OWNER_CLASS: Owner, **classes},
+            data_dir=self._data.folder,
+            clock=self._clock,
+            entropy=self._entropy,
+            secrets=self._secrets,
+            durability=Durability(self._settings.durability),
+            limits=self._settings.limits.runtime,
+            bindings={
+                "CLOCK": self._clock,
+                "ENTROPY": self._entropy,
+                "SECRETS": self._secrets,
+                "TOKENS": self._tokens,
+                "TOWN_LIMITS": self._settings.limits.town,
+                "TOWN_DEFAULTS": self._settings.town_defaults,
+            },
+            services={"CONTAINERS": manager},
+        )
+
+    def make_services(
+        self, host: Host, shutdown: asyncio.Event, *, public_classes: tuple[str, ...]
+    ) -> FrontServices:
+        return FrontServices(
+            host=host,
+            settings=FrontSettings(
+                version=version("boomtown"),
+                no_auth=self._settings.no_auth,
+                allow_local_git=self._settings.allow_local_git,
+                public_classes=public_classes,
+                allowed_origins=(),
+            ),
+            tokens=self._tokens,
+            clock=self._clock,
+            secrets=self._secrets,
+            entropy=self._entropy,
+            shutdown=shutdown,
+            limits=self._settings.limits.http,
         )
 
 
@@ -198,7 +237,7 @@ def _bind(settings: Settings) -> socket.socket:
 
 def _say_who_listens(host: str, port: int, error: OSError) -> str:
     for connection in psutil.net_connections(kind="tcp"):
-        if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port:
+        if connection.status == psutil.CONN_LISTEN and connection.laddr[1] == port:
             if connection.pid is None:
                 break
             name = psutil.Process(connection.pid).name()

@@ -68,10 +68,11 @@ async def run_demo(
     if options.agent_cmd is not None:
         _check_command(options.agent_cmd)
     if options.folder is not None:
-        options.folder.mkdir(parents=True, exist_ok=True)
-        return await _run_in(options.folder, options, clock=clock, tell=tell, say=say)
-    with tempfile.TemporaryDirectory(prefix="boomtown-demo-") as folder:
-        return await _run_in(Path(folder), options, clock=clock, tell=tell, say=say)
+        folder = options.folder.resolve()
+        folder.mkdir(parents=True, exist_ok=True)
+        return await _run_in(folder, options, clock=clock, tell=tell, say=say)
+    with tempfile.TemporaryDirectory(prefix="boomtown-demo-") as made:
+        return await _run_in(Path(made), options, clock=clock, tell=tell, say=say)
 
 
 def _check_command(command: str) -> None:
