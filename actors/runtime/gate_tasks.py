@@ -138,6 +138,8 @@ if sys.version_info >= (3, 12):
         loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any] | None
     ) -> asyncio.Task[Any] | None:
         """Make `task` the current one; returns the one before."""
+        if task is None and asyncio.current_task(loop) is None:
+            return None  # 3.12.1 raises KeyError for a swap of nothing with nothing
         before: asyncio.Task[Any] | None = _swap_current_task(loop, task)
         return before
 

@@ -65,9 +65,9 @@ def copy_value(value: Any, path: str = "value", depth: int = 0) -> Any:
 def _copy_key(key: Any, path: str, depth: int) -> Any:
     if type(key) in _KEYS or isinstance(key, enum.Enum):
         return key
-    if type(key) is tuple:
-        parts: tuple[Any, ...] = key
-        return tuple(_copy_key(part, path, depth) for part in parts)
+    kind: Any = key.__class__
+    if kind is tuple:
+        return tuple(_copy_key(part, path, depth) for part in key)
     raise DataCloneError(f"{path}: a key of type {type(key).__name__} cannot cross")
 
 
@@ -160,7 +160,7 @@ def _compile_check(annotation: Any) -> Check | None:
         return _exact_check(annotation)
     try:
         msgspec.msgpack.Decoder(annotation)
-    except (TypeError, NotImplementedError):
+    except TypeError:
         return None
     if _names_records(annotation):
         return None  # a record of another class is found by the handler
