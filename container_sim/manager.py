@@ -266,21 +266,25 @@ class ContainerManager:
 
     async def _watch(self, town_id: TownId, place: _Place, instance: Instance) -> None:
         emptied = place.emptied  # a new instance, which the report below may cause, has its own
-        code = await instance.wait_gone()
-        reason = "stopped" if place.is_ending else "crashed"
-        place.instance = None
-        place.ended_instance_id = instance.instance_id
-        gone = InstanceGone(
-            town_id=town_id, instance_id=instance.instance_id, exit_code=code, reason=reason
-        )
-        log.info("instance_gone town=%s exit_code=%s reason=%s", town_id, code, reason)
+        try:
+            code = await instance.wait_gone()
+            reason = "stopped" if place.is_ending else "crashed"
+            place.instance = None
+            place.ended_instance_id = instance.instance_id
+            gone = InstanceGone(
+                town_id=town_id, instance_id=instance.instance_id, exit_code=code, reason=reason
+            )
+            log.info("instance_gone town=%s exit_code=%s reason=%s", town_id, code, reason)
+            await self._tell_gone(gone)
+        finally:
+            emptied.set()  # also when the loop is torn down: nobody may wait for ever
+
+    async def _tell_gone(self, gone: InstanceGone) -> None:
         try:
             await self._on_instance_gone(gone)
         except Exception:
             # The town learns it from its next probe instead: NoContainer is the same proof.
-            log.exception("instance_gone_not_told town=%s", town_id)
-        finally:
-            emptied.set()
+            log.exception("instance_gone_not_told town=%s", gone.town_id)
 
     def _make_order(self, town_id: TownId, instance_id: InstanceId, folder: Path) -> BootOrder:
         assert self.api_url, "set api_url before the first start"
