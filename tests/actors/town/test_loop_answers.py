@@ -7,7 +7,11 @@ from pathlib import Path
 from typing import cast
 
 from boomtown.actors.town.commands import CreateBead, DestroyTown, SetBeadStatus
-from boomtown.actors.town.commands_of_agents import ReportContainerGone, ReportEviction
+from boomtown.actors.town.commands_of_agents import (
+    ReportContainerGone,
+    ReportEviction,
+    ReportWaiting,
+)
 from boomtown.actors.town.model import (
     BeadStatus,
     RefineryConfig,
@@ -193,6 +197,45 @@ async def test_review_with_an_open_blocker_is_not_merged_by_its_word(tmp_path: P
         await world.settle()
         assert (await world.bead(session.bead_id)).status == BeadStatus.OPEN
         assert (await world.session(session.session_id)).state == SessionState.ENDED
+
+
+async def test_claimed_review_is_in_progress_at_once(tmp_path: Path) -> None:
+    async with TownWorld(tmp_path) as world:
+        work = await start_work(world)
+        await world.done(work.session_id, Verdict.SUBMITTED)
+        await world.tick_now()
+        (review,) = await world.reviews_of(work.bead_id)
+        assert (await world.session_of(review.bead_id)).state == SessionState.CLAIMED
+        assert review.status == BeadStatus.IN_PROGRESS
+
+
+async def test_session_waits_for_the_proof_of_its_merge_however_long(tmp_path: Path) -> None:
+    async with TownWorld(tmp_path) as world:
+        session = await start_review(world)
+        world.containers.merged_branches.add(session.branch)
+        world.containers.proof_replies.extend([Reply(outcome=LOST)] * 12)
+        await world.done(session.session_id)
+        await world.advance_ms(world.limits.silence_after_stop_ms + 60_000)
+        assert (await world.session(session.session_id)).state == SessionState.ENDING
+        assert (await world.bead(session.bead_id)).status == BeadStatus.IN_PROGRESS
+        await world.advance_ms(600_000)
+        assert (await world.session(session.session_id)).state == SessionState.ENDED
+        assert (await world.bead(session.bead_id)).status == BeadStatus.CLOSED
+
+
+async def test_defect_54_word_of_an_older_turn_is_no_waiting(tmp_path: Path) -> None:
+    async with TownWorld(tmp_path) as world:
+        session = await start_work(world)
+        begun_ms = session.started_at_ms
+        assert begun_ms is not None
+        for fired_at_ms, waiting_since_ms in ((begun_ms - 1, None), (begun_ms, begun_ms)):
+            command = ReportWaiting(
+                rig_id=RIG_ID, agent_id=session.agent_id, fired_at_ms=fired_at_ms
+            )
+            await world.execute(command, speaker(session))
+            await world.settle()
+            (agent,) = await world.agents()
+            assert agent.waiting_since_ms == waiting_since_ms
 
 
 async def test_action_that_raises_is_undone_counted_and_passed_over(tmp_path: Path) -> None:
