@@ -142,6 +142,9 @@ class Transactions:
                 hold = asyncio.get_running_loop().create_future()
                 self._gate.hold_output(hold)
                 durable.add_done_callback(lambda ended: self._settle(ended, [hold], token=0))
+            # The file may end in a torn tail, which the next commit overwrites: an equal length
+            # then does not mean that nothing new was written.
+            self._submitted = (self._database.wal_generation, 0)
 
     @property
     def is_in_savepoint(self) -> bool:

@@ -237,7 +237,7 @@ def _bind(settings: Settings) -> socket.socket:
 
 def _say_who_listens(host: str, port: int, error: OSError) -> str:
     for connection in psutil.net_connections(kind="tcp"):
-        if connection.status == psutil.CONN_LISTEN and connection.laddr[1] == port:
+        if connection.status == psutil.CONN_LISTEN and connection.laddr[1:2] == (port,):
             if connection.pid is None:
                 break
             name = psutil.Process(connection.pid).name()

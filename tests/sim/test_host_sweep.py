@@ -34,3 +34,10 @@ def test_kills_and_failed_operations_lose_nothing(failure: FaultKind) -> None:
 def test_the_sweep_catches(story: HostStory) -> None:
     report = sweep(story, SweepPlan(patterns=2, every=2))
     assert report.verdicts["lost"] > 10
+
+
+def test_nothing_answered_is_lost_in_a_second_life() -> None:
+    """A torn tail of the first life's log must not pass for what the second life commits."""
+    report = sweep(HostStory(), SweepPlan(patterns=2, first_ends=4, every=3))
+    assert report.cases > 500
+    assert (report.bad, report.first_bad) == (0, None)
