@@ -49,13 +49,18 @@ from boomtown.container_sim.model import (
     Started,
     StartSession,
 )
-from boomtown.container_sim.process_groups import end_groups, find_start_mark
+from boomtown.container_sim.process_groups import (
+    end_process,
+    find_members,
+    find_start_mark,
+    signal_group,
+)
 from boomtown.container_sim.town_link import TownLink
 from boomtown.container_sim.workplace import Workplace
 from boomtown.entropy import SeededEntropy
 from boomtown.error_codes import ErrorCode
 from boomtown.errors import BoomtownError, error_for
-from boomtown.ids import AgentId, SessionId
+from boomtown.ids import AgentId, InstanceId, SessionId
 from boomtown.wire import decode_json_as, encode_json
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -214,7 +219,6 @@ async def serve(order: BootOrder) -> int:
     ending = Ending()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, ending.drain_wanted.set)
-    loop.add_reader(sys.stdin.fileno(), ending.look_at, sys.stdin.fileno())
     clock = SystemClock()
     settings = order.settings
     git = Git(
@@ -230,6 +234,7 @@ async def serve(order: BootOrder) -> int:
         link = TownLink(order, http, clock, SeededEntropy())
         kill_wait_ms = settings.limits.kill_wait_ms_max
         bodies = Bodies(order.instance_id, workplace, link, clock, tasks, kill_wait_ms=kill_wait_ms)
+        ending.watch_pipe(sys.stdin.fileno(), bodies, order.instance_id)
         server = ControlServer(order, bodies, workplace, git, clock)
         runner = web.AppRunner(server.make_app(), access_log=None, shutdown_timeout=1)
         await runner.setup()
@@ -239,13 +244,6 @@ async def serve(order: BootOrder) -> int:
         print("ready", flush=True)
         await ending.wait()
         server.is_draining = True
-        if ending.is_orphaned:
-            groups = frozenset(r.pid for r in bodies.live_reports() if r.pid is not None)
-            wait_ms = kill_wait_ms
-            await end_groups(
-                groups, order.instance_id, grace_ms=0, kill_wait_ms=wait_ms, clock=clock
-            )
-            os._exit(1)  # nobody is left to be told anything
         await _drain(bodies, settings.limits.drain_ms_max - TELL_MS_MAX)
         await runner.cleanup()
         bodies.abandon()
@@ -266,17 +264,29 @@ class Ending:
 
     def __init__(self) -> None:
         self.drain_wanted = asyncio.Event()
-        self.is_orphaned = False
-
-    def look_at(self, descriptor: int) -> None:
-        """The pipe is readable: its end, or bytes that nobody should have sent."""
-        if not os.read(descriptor, 4_096):
-            asyncio.get_running_loop().remove_reader(descriptor)
-            self.is_orphaned = True
-            self.drain_wanted.set()
 
     async def wait(self) -> None:
         await self.drain_wanted.wait()
+
+    def watch_pipe(self, descriptor: int, bodies: Bodies, instance_id: InstanceId) -> None:
+        """Die with the server at the other end of the pipe, also in the middle of a drain."""
+
+        def look() -> None:
+            if not os.read(descriptor, 4_096):
+                _die_with_agents(bodies, instance_id)
+
+        asyncio.get_running_loop().add_reader(descriptor, look)
+
+
+def _die_with_agents(bodies: Bodies, instance_id: InstanceId) -> None:
+    """In one go and without waiting: nobody is left to be told anything, and what is missed here
+    is in the ledger for the next server."""
+    groups = frozenset(r.pid for r in bodies.live_reports() if r.pid is not None)
+    for group in sorted(groups):
+        signal_group(group, signal.SIGKILL)
+    for pid in find_members(groups, instance_id):
+        end_process(pid)
+    os._exit(1)
 
 
 def main() -> int:

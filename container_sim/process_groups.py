@@ -105,12 +105,13 @@ async def end_groups(
         for group in sorted(groups):
             signal_group(group, signal.SIGKILL)
         for pid in members:
-            _kill(pid)
+            end_process(pid)
         await clock.sleep_until_ms(clock.now_ms() + POLL_MS)
     return True
 
 
-def _kill(pid: int) -> None:
+def end_process(pid: int) -> None:
+    """SIGKILL; nothing happens when it is gone."""
     try:
         os.kill(pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
