@@ -97,6 +97,7 @@ async def spawn_agent(
         os.write(go_write, b"g")
         await _feed(process, standard_input)
         is_born = True
+        return AgentProcess(process, output, clock)
     finally:
         os.close(ready_read)
         os.close(go_write)
@@ -104,7 +105,6 @@ async def spawn_agent(
             output.close()
             if process is not None:
                 signal_group(process.pid, signal.SIGKILL)
-    return AgentProcess(process, output, clock)
 
 
 def _launcher_command(ready_descriptor: int, go_descriptor: int) -> tuple[str, ...]:
