@@ -48,11 +48,12 @@ class Clock(Protocol):
 
 class SystemClock:
     """The machine's clock. A step back of the wall clock is held at the last instant that was
-    handed out and counted in `steps_back` (decisions: now = max(last, wall))."""
+    handed out and counted in `steps_back` (decisions: now = max(last, wall)). `not_before_ms`
+    is an instant that was handed out before, by an earlier clock."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, not_before_ms: int = 0) -> None:
         self.steps_back = 0
-        self._last_ms = 0
+        self._last_ms = not_before_ms
 
     def now_ms(self) -> int:
         wall_ms = time.time_ns() // 1_000_000

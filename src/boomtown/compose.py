@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -73,7 +73,7 @@ async def open_server(
     entropy: Entropy,
     secrets: Secrets,
     classes: Mapping[str, type[DurableObject]],
-) -> AsyncIterator[RunningServer]:
+) -> AsyncGenerator[RunningServer]:
     """Run a server for as long as the block lasts; `classes` are served under /actors beside the
     towns. Raises PortInUse, DataDirectoryInUse, DataDirectoryUnusable, and InvalidRequest for a
     harness whose command cannot be."""

@@ -9,10 +9,9 @@ from boomtown.testing import ManualClock
 
 
 def test_a_step_back_is_held_and_counted() -> None:
-    clock = SystemClock()
-    first = clock.now_ms()
-    clock._last_ms = first + 3_600_000  # the wall clock was set back by an hour
-    assert clock.now_ms() == first + 3_600_000
+    an_hour_on_ms = SystemClock().now_ms() + 3_600_000  # as if the wall clock went back
+    clock = SystemClock(not_before_ms=an_hour_on_ms)
+    assert clock.now_ms() == an_hour_on_ms
     assert clock.steps_back == 1
 
 

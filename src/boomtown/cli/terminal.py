@@ -8,7 +8,7 @@ error in all three, as JSON with --json.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
@@ -66,7 +66,7 @@ class Terminal:
         raise click.exceptions.Exit(exit_code)
 
     @contextmanager
-    def reporting_errors(self) -> Iterator[None]:
+    def reporting_errors(self) -> Generator[None]:
         """Turn the errors that a person can do something about into one line each."""
         try:
             yield

@@ -176,7 +176,7 @@ async def _follow(
 
 
 def _blockers(story: Story) -> str:
-    blocked = story.convoy.get("blocked_by") or []
+    blocked: list[dict[str, Any]] = story.convoy.get("blocked_by") or []
     return "".join(f"; {row.get('title')}: {row.get('why')}" for row in blocked)
 
 
