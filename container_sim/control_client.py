@@ -1,4 +1,4 @@
-"""The town's side of a control server's socket: requests, and answers turned into outcomes.
+"""What the town asks of a control server, and its answers turned into outcomes.
 
 The table of decisions 32, by status alone: 201 and 200 are `Started`, 409 is `Conflict`, 503 and
 any other 4xx are `Rejected`, and everything else (no answer in time, no connection, 5xx, a body
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Protocol
 
 import aiohttp
 import msgspec
@@ -52,18 +53,25 @@ class Answer(msgspec.Struct, frozen=True):
     body: bytes
 
 
+class ControlWay(Protocol):
+    """Carries requests to one control server."""
+
+    async def send(self, method: str, path: str, body: bytes | None, *, timeout_ms: int) -> Answer:
+        """The whole answer. Raises NoAnswer, at the latest after `timeout_ms`."""
+        ...
+
+    async def close(self) -> None: ...
+
+
 class ControlClient:
     """Talks to one control server. Close it with its instance."""
 
-    def __init__(self, instance_id: InstanceId, socket_path: Path, secret: str) -> None:
+    def __init__(self, instance_id: InstanceId, way: ControlWay) -> None:
         self._instance_id = instance_id
-        self._http = aiohttp.ClientSession(
-            connector=aiohttp.UnixConnector(path=str(socket_path)),
-            headers={"Authorization": f"Bearer {secret}", "Content-Type": "application/json"},
-        )
+        self._way = way
 
     async def close(self) -> None:
-        await self._http.close()
+        await self._way.close()
 
     async def start(self, request: StartSession, *, timeout_ms: int) -> StartOutcome:
         try:
@@ -148,14 +156,30 @@ class ControlClient:
             return None
 
     async def _send(self, method: str, path: str, body: object, timeout_ms: int) -> Answer:
+        data = None if body is None else encode_json(body)
+        return await self._way.send(method, path, data, timeout_ms=timeout_ms)
+
+
+class SocketWay:
+    """A control server's Unix socket."""
+
+    def __init__(self, socket_path: Path, secret: str) -> None:
+        self._http = aiohttp.ClientSession(
+            connector=aiohttp.UnixConnector(path=str(socket_path)),
+            headers={"Authorization": f"Bearer {secret}", "Content-Type": "application/json"},
+        )
+
+    async def close(self) -> None:
+        await self._http.close()
+
+    async def send(self, method: str, path: str, body: bytes | None, *, timeout_ms: int) -> Answer:
         if self._http.closed:
             raise NoAnswer("the container has ended")
-        data = None if body is None else encode_json(body)
         try:
             async with (
                 asyncio.timeout(timeout_ms / 1000),
                 self._http.request(
-                    method, f"http://container{path}", data=data, timeout=NO_OTHER_LIMIT
+                    method, f"http://container{path}", data=body, timeout=NO_OTHER_LIMIT
                 ) as answer,
             ):
                 return Answer(answer.status, await answer.read())

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from boomtown.clock import Clock
 from boomtown.container_sim.boot_order import INSTANCE_VARIABLE, BootOrder
-from boomtown.container_sim.control_client import ControlClient
+from boomtown.container_sim.control_client import ControlClient, SocketWay
 from boomtown.container_sim.ledger import groups_to_end, read_ledger
 from boomtown.container_sim.process_groups import end_groups
 from boomtown.error_codes import ErrorCode
@@ -37,7 +37,8 @@ class Instance:
 
     def __init__(self, order: BootOrder, process: Process, clock: Clock) -> None:
         self.instance_id = order.instance_id
-        self.client = ControlClient(order.instance_id, Path(order.socket_path), order.secret)
+        way = SocketWay(Path(order.socket_path), order.secret)
+        self.client = ControlClient(order.instance_id, way)
         self._order = order
         self._process = process
         self._clock = clock
