@@ -21,7 +21,8 @@ in its folder only after the first commit, whose acknowledgement waits for the f
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -48,12 +49,24 @@ def make_folders(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
 
 
+def list_folder(folder: Path) -> Sequence[str]:
+    """The names in `folder` on the real disk, sorted; none where it is not there."""
+    return sorted(os.listdir(folder)) if folder.is_dir() else ()
+
+
+def remove_file(file: Path) -> None:
+    """Remove `file` from the real disk."""
+    file.unlink()
+
+
 class DatabaseOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How files are opened."""
 
     page_size: int = 1024  # decisions 19; of new files only
     vfs: str | None = None  # a registered VFS under SQLite; None: the operating system's
     make_folders: Callable[[Path], None] = make_folders  # of the disk that the VFS writes to
+    list_folder: Callable[[Path], Sequence[str]] = list_folder  # of that disk, too
+    remove_file: Callable[[Path], None] = remove_file
     statements_cached: int = 100
 
 

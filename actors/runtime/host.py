@@ -141,7 +141,6 @@ class Host:
         RuntimeError where the loop cannot be hooked, or the data directory is in use.
         """
         self._hook = install_hook(asyncio.get_running_loop())
-        self.data_dir.mkdir(parents=True, exist_ok=True)
         await self._backend.start()
 
     async def aclose(self) -> None:
@@ -181,6 +180,11 @@ class Host:
         """The objects of a class; KeyError where it is not registered."""
         return self._namespaces[class_name]
 
+    @property
+    def clock(self) -> Clock:
+        """The clock that the host was given."""
+        return self._clock
+
     def statistics(self) -> HostStatistics:
         """What is in memory now."""
         return HostStatistics(
@@ -212,6 +216,41 @@ class Host:
         live.reset(reset_error(reason))
         await self._closed(key)
 
+    def connect(self, connection: Connection) -> LiveObject:
+        """The instance that a stub's next call is delivered to, started where there is none."""
+        live = connection.pinned
+        if live is None or live.stage is Stage.EVICTED:
+            live = self._find_or_activate(connection.key, connection.name)
+            connection.pinned = live
+        live.seen_tick = self._wheel.tick
+        return live
+
+    def find_live(self, key: ObjectKey) -> LiveObject | None:
+        """The instance of an object that is in memory."""
+        return self._live.get(key)
+
+    def live_objects(self) -> list[LiveObject]:
+        """Every instance that is in memory, the oldest first."""
+        return list(self._live.values())
+
+    def list_object_ids(self, class_name: str) -> list[str]:
+        """The ids of a class that have a file, sorted."""
+        return self._backend.list_object_ids(class_name)
+
+    async def erase(self) -> None:
+        """Reset every object, then delete all data and all alarms, for tests. Calls that come
+        meanwhile fail and may be retried."""
+        self._is_closing = True
+        try:
+            await self._backend.stop_alarms()
+            for live in self.live_objects():
+                live.reset(reset_error("All objects are deleted", retryable=True))
+            while self._closing:
+                await asyncio.wait(list(self._closing.values()))
+            await self._backend.erase()
+        finally:
+            self._is_closing = False
+
     # Calls.
 
     async def call(
@@ -225,7 +264,7 @@ class Host:
         args, kwargs = method.copy_arguments(args, kwargs)
 
         async def deliver() -> Any:
-            live = self._connect(connection)
+            live = self.connect(connection)
             return await _answer(live, lambda: live.invoke(method, args, kwargs))
 
         if self.is_in_turn():
@@ -236,7 +275,7 @@ class Host:
         """Deliver a request; from inside an object, once what it wrote is durable."""
 
         async def deliver() -> Response:
-            live = self._connect(connection)
+            live = self.connect(connection)
             response: Response = await _answer(live, lambda: live.invoke_fetch(method, request))
             return response
 
@@ -301,14 +340,6 @@ class Host:
         return answer
 
     # Instances.
-
-    def _connect(self, connection: Connection) -> LiveObject:
-        live = connection.pinned
-        if live is None or live.stage is Stage.EVICTED:
-            live = self._find_or_activate(connection.key, connection.name)
-            connection.pinned = live
-        live.seen_tick = self._wheel.tick
-        return live
 
     def _find_or_activate(self, key: ObjectKey, name: str | None) -> LiveObject:
         live = self._live.get(key) or self._activate(key, name)

@@ -162,6 +162,20 @@ class LiveObject:
         """Have the storage clear an alarm that the scheduler gave up."""
         return self.gates.invoke(self._abandon_alarm(scheduled_at_ms), keep)
 
+    def invoke_function(self, function: Callable[[DurableObject], Any]) -> tuple[bool, Any]:
+        """Deliver `function(instance)` as an event, for tests; its value is not copied, except
+        that a Response's streamed body is read through the object's gate."""
+
+        async def run() -> Any:
+            assert self._instance is not None, "the root gate opens after the constructor"
+            value = function(self._instance)
+            return await value if inspect.isawaitable(value) else value
+
+        def finish(value: Any) -> Any:
+            return self._finish_response(value) if isinstance(value, Response) else value
+
+        return self.gates.invoke(run(), finish)
+
     async def _run_alarm(self, info: AlarmInfo) -> AlarmOutcome:
         storage = self.storage
         assert storage is not None

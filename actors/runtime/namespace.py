@@ -143,3 +143,16 @@ class Namespace:
     def get_by_name(self, name: str, *, location_hint: str | None = None) -> DurableObjectStub:
         """The stub of the object of that name."""
         return DurableObjectStub(self._router, self._actor_class, self.id_from_name(name))
+
+
+# Functions, because every public attribute of a stub is a method of its object.
+
+
+def router_of(place: Namespace | DurableObjectStub) -> Router:
+    """Whom a namespace's stubs, or one stub, call through; for boomtown.testing."""
+    return place._router
+
+
+def connection_of(stub: DurableObjectStub) -> Connection:
+    """What a stub knows of its object; for boomtown.testing."""
+    return stub._connection

@@ -142,6 +142,11 @@ class ObjectGates:
             self.tasks or self.replies.pending or root.locks or root.waiters or root.sections
         ) or (self.output.chain is not None or self.hook.turn is self)
 
+    def pending(self) -> list[asyncio.Future[Any]]:
+        """What an idle object has not: its tasks, open replies and the commit on its way."""
+        chain = self.output.chain
+        return [*self.tasks, *self.replies.pending, *([] if chain is None else [chain])]
+
     def report(self, message: str, error: Exception) -> None:
         """Hand an error that nobody awaits to the loop's exception handler, which logs it."""
         with self.hook.outside_turn():

@@ -27,6 +27,8 @@ from boomtown.clock import Clock
 from boomtown.entropy import Entropy
 from boomtown.limits import RuntimeLimits
 
+ID_PREFIX_DIGITS = 2  # of an id, which name the folder of its file (decisions 14)
+
 
 class SqliteBackend:
     """Satisfies StorageBackend. `serve_alarms` is called once, before `start`."""
@@ -48,6 +50,8 @@ class SqliteBackend:
         self._data_dir = data_dir
         self._classes_with_alarms = sorted(classes_with_alarms)
         self._options = options
+        self._flush = flush
+        self._durability = durability
         self._clock = clock
         self._entropy = entropy
         self._limits = limits
@@ -70,6 +74,7 @@ class SqliteBackend:
     async def start(self) -> None:
         """Open the alarm indexes and begin to deliver; overdue alarms come first."""
         assert self._callbacks is not None, "serve_alarms comes before start"
+        self._options.make_folders(self._data_dir)
         deliver, abandon = self._callbacks
         for class_name in self._classes_with_alarms:
             self._indexes[class_name] = AlarmIndex(
@@ -115,6 +120,41 @@ class SqliteBackend:
         """When the next alarm of this host is due."""
         return self._scheduler.find_next_at_ms() if self._scheduler is not None else None
 
+    def list_object_ids(self, class_name: str) -> list[str]:
+        """The ids of the class that have a file, sorted; the alarm index is none."""
+        folder = self._data_dir / "actors" / class_name
+        list_folder = self._options.list_folder
+        return [
+            name.removesuffix(".sqlite")
+            for prefix in list_folder(folder)
+            if len(prefix) == ID_PREFIX_DIGITS
+            for name in list_folder(folder / prefix)
+            if name.endswith(".sqlite")
+        ]
+
+    async def erase(self) -> None:
+        """Delete every file, of classes that are not registered too, and start anew. No object
+        is open. A crash leaves any part of the files; each is whole."""
+        await self.stop_alarms()
+        await self._close_indexes()
+        list_folder = self._options.list_folder
+        actors = self._data_dir / "actors"
+        for class_name in list_folder(actors):
+            self._remove_databases(actors / class_name)
+            for prefix in list_folder(actors / class_name):
+                if len(prefix) == ID_PREFIX_DIGITS:
+                    self._remove_databases(actors / class_name / prefix)
+        await self.start()
+
+    def _remove_databases(self, folder: Path) -> None:
+        # Main files first: a log without its file means nothing, a file without its log is old.
+        for suffix in (".sqlite", ".sqlite-wal"):
+            for name in self._options.list_folder(folder):
+                if name.endswith(suffix):
+                    self._options.remove_file(folder / name)
+        if self._durability is Durability.FULL:
+            self._flush.sync_dir(folder)
+
     async def stop_alarms(self) -> None:
         """Deliver no more alarms; those under way are let go and run again after a start."""
         if self._scheduler is not None:
@@ -122,8 +162,11 @@ class SqliteBackend:
 
     async def aclose(self) -> None:
         """Close the indexes and make durable what was submitted."""
+        await self._close_indexes()
+        await self._commit_path.aclose()
+
+    async def _close_indexes(self) -> None:
         for class_name in self._classes_with_alarms:
             index = self._indexes.pop(class_name, None)
             if index is not None:
                 await index.aclose()
-        await self._commit_path.aclose()

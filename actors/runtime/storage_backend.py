@@ -63,6 +63,15 @@ class StorageBackend(Protocol):
         Raises where the file cannot be opened."""
         ...
 
+    def list_object_ids(self, class_name: str) -> list[str]:
+        """The ids of the class that have a file, sorted."""
+        ...
+
+    async def erase(self) -> None:
+        """Delete every object and every alarm, of classes that are not registered too, and go
+        on empty. No object is open; deliveries under way are let go."""
+        ...
+
     async def aclose(self) -> None:
         """Make durable what was submitted, then stop."""
         ...

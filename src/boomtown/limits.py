@@ -17,6 +17,7 @@ class RuntimeLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     critical_section_depth_max: int = 64  # durable-actors 2.2: 64 works, 65 is an error
     alarm_handler_ms_max: int = 900_000  # durable-actors 5.3: 15 minutes
     idle_ms: int = 10_000  # durable-actors 2.3: hibernate after this long without a request
+    eviction_wait_ms_max: int = 30_000  # durable-actors 8: of a test's eviction, for requests
     drain_steps_max: int = 10_000  # gates.md 2: microtasks of one turn before others may run
     drain_ms_max: int = 50  # gates.md 2: the same bound in time
     evictions_per_sweep_max: int = 200  # gates.md 3: closing files is the cost
@@ -115,3 +116,13 @@ class HttpLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     shutdown_ms_max: int = 15_000  # decisions 52
     session_token_ms: int = 8 * 3_600_000  # http.md 4
     token_refresh_expired_ms_max: int = 86_400_000  # decisions 47
+
+
+class SimulationLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Bounds of boomtown.testing.simulate."""
+
+    run_ms_max: int = 3_600_000  # of virtual time: what takes longer is taken to hang
+    shrink_runs_max: int = 300  # one switch of tasks costs some 30, a crash some 100
+    outages_per_mille: int = 5  # of disk operations: about one in a run of thirty writes
+    reboot_ms: int = 200  # from an outage to the next start
+    call_delay_ms_max: int = 5  # each way between a simulated client and its object

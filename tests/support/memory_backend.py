@@ -70,5 +70,11 @@ class MemoryBackend:
     ) -> MemoryStorage:
         return MemoryStorage(self, key, gate)
 
+    def list_object_ids(self, class_name: str) -> list[str]:
+        return sorted(key.object_id for key in self.contents if key.class_name == class_name)
+
+    async def erase(self) -> None:
+        self.contents.clear()
+
     async def aclose(self) -> None:
         """There is nothing to make durable."""

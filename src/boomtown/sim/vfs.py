@@ -20,7 +20,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import itertools
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -229,6 +229,11 @@ def folder_maker(disk: Disk) -> Callable[[Path], None]:
             disk.mkdir(str(path))
 
     return make_folders
+
+
+def folder_lister(disk: Disk) -> Callable[[Path], Sequence[str]]:
+    """For `DatabaseOptions.list_folder`: the names in a folder, none where it is not there."""
+    return lambda folder: disk.listdir(str(folder)) if disk.is_dir(str(folder)) else ()
 
 
 @contextlib.contextmanager
