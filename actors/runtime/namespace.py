@@ -150,9 +150,9 @@ class Namespace:
 
 def router_of(place: Namespace | DurableObjectStub) -> Router:
     """Whom a namespace's stubs, or one stub, call through; for boomtown.testing."""
-    return place._router
+    return place._router  # pyright: ignore[reportPrivateUsage]
 
 
 def connection_of(stub: DurableObjectStub) -> Connection:
     """What a stub knows of its object; for boomtown.testing."""
-    return stub._connection
+    return stub._connection  # pyright: ignore[reportPrivateUsage]
