@@ -15,6 +15,7 @@ from boomtown.ids import InstanceId, TownId
 from boomtown.limits import ContainerLimits
 
 INSTANCE_VARIABLE = "BOOMTOWN_INSTANCE_ID"  # marks every process of a container
+SESSION_VARIABLE = "BOOMTOWN_SESSION_ID"  # marks every process of a session
 TEST_RUN_VARIABLE = "BOOMTOWN_TEST_RUN"  # decisions 67
 
 

@@ -53,6 +53,7 @@ from boomtown.container_sim.process_groups import (
     end_process,
     find_members,
     find_start_mark,
+    instance_mark,
     signal_group,
 )
 from boomtown.container_sim.town_link import TownLink
@@ -284,7 +285,7 @@ def _die_with_agents(bodies: Bodies, instance_id: InstanceId) -> None:
     groups = frozenset(r.pid for r in bodies.live_reports() if r.pid is not None)
     for group in sorted(groups):
         signal_group(group, signal.SIGKILL)
-    for pid in find_members(groups, instance_id):
+    for pid in find_members(groups, instance_mark(instance_id)):
         end_process(pid)
     os._exit(1)
 

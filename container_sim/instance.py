@@ -20,7 +20,7 @@ from boomtown.clock import Clock
 from boomtown.container_sim.boot_order import INSTANCE_VARIABLE, BootOrder
 from boomtown.container_sim.control_client import ControlClient, SocketWay
 from boomtown.container_sim.ledger import groups_to_end, read_ledger
-from boomtown.container_sim.process_groups import end_groups
+from boomtown.container_sim.process_groups import end_groups, instance_mark
 from boomtown.error_codes import ErrorCode
 from boomtown.errors import Unavailable
 from boomtown.ids import InstanceId
@@ -127,7 +127,7 @@ async def end_recorded(
     """Kill what a ledger names and what carries the instance's mark; whether all of it is gone."""
     return await end_groups(
         groups_to_end(read_ledger(ledger)),
-        instance_id,
+        instance_mark(instance_id),
         grace_ms=0,
         kill_wait_ms=kill_wait_ms,
         clock=clock,

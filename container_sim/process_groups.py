@@ -3,9 +3,10 @@
 A pid alone proves nothing: it is used again. A process is named by its pid and its start mark
 (on Linux the boot's id and the ticks since that boot, elsewhere the creation time), and the
 number of a group is not given to a newcomer while a member lives. Zombies count as dead: they run
-nothing, and whoever owns them reaps them. Members that left their group are found by the mark
-that a container puts into its children's environment; a process that both leaves its group and
-clears its environment is out of reach, which the documents say.
+nothing, and whoever owns them reaps them. Members that left their group are found by the marks
+that a container puts into the environment of its children: one for all of the container, one for
+all of a session. A process that both leaves its group and clears its environment is out of reach,
+which the documents say.
 """
 
 from __future__ import annotations
@@ -14,14 +15,32 @@ import os
 import signal
 from pathlib import Path
 
+import msgspec
 import psutil
 
 from boomtown.clock import Clock
-from boomtown.container_sim.boot_order import INSTANCE_VARIABLE
-from boomtown.ids import InstanceId
+from boomtown.container_sim.boot_order import INSTANCE_VARIABLE, SESSION_VARIABLE
+from boomtown.ids import InstanceId, SessionId
 
 POLL_MS = 20  # between two looks at a group that is ending
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """A variable that a process and all its children carry in their environment."""
+
+    variable: str
+    value: str
+
+
+def instance_mark(instance_id: InstanceId) -> Mark:
+    """Of all processes of a container."""
+    return Mark(INSTANCE_VARIABLE, instance_id)
+
+
+def session_mark(session_id: SessionId) -> Mark:
+    """Of a session's agent and whatever it started."""
+    return Mark(SESSION_VARIABLE, session_id)
 
 
 def find_start_mark(pid: int) -> str | None:
@@ -55,17 +74,17 @@ def _portable_start_mark(pid: int) -> str | None:
         return None
 
 
-def find_members(groups: frozenset[int], instance_id: InstanceId | None) -> list[int]:
-    """The living processes of any of the groups, and those that carry the instance's mark,
-    sorted; never this process itself."""
+def find_members(groups: frozenset[int], mark: Mark | None) -> list[int]:
+    """The living processes of any of the groups, and those that carry the mark, sorted; never
+    this process itself."""
     members: list[int] = []
     for pid in sorted(psutil.pids()):
         if pid == os.getpid():
             continue
         try:
             is_member = os.getpgid(pid) in groups
-            if not is_member and instance_id is not None:
-                is_member = psutil.Process(pid).environ().get(INSTANCE_VARIABLE) == instance_id
+            if not is_member and mark is not None:
+                is_member = psutil.Process(pid).environ().get(mark.variable) == mark.value
             if is_member and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
                 members.append(pid)
         except (ProcessLookupError, PermissionError, psutil.Error):
@@ -83,7 +102,7 @@ def signal_group(group: int, number: signal.Signals) -> None:
 
 async def end_groups(
     groups: frozenset[int],
-    instance_id: InstanceId | None,
+    mark: Mark | None,
     *,
     grace_ms: int,
     kill_wait_ms: int,
@@ -96,10 +115,10 @@ async def end_groups(
         for group in sorted(groups):
             signal_group(group, signal.SIGTERM)
         term_until_ms = clock.monotonic_ms() + grace_ms
-        while find_members(groups, instance_id) and clock.monotonic_ms() < term_until_ms:
+        while find_members(groups, mark) and clock.monotonic_ms() < term_until_ms:
             await clock.sleep_until_ms(clock.now_ms() + POLL_MS)
     kill_until_ms = clock.monotonic_ms() + kill_wait_ms
-    while members := find_members(groups, instance_id):
+    while members := find_members(groups, mark):
         if clock.monotonic_ms() >= kill_until_ms:
             return False
         for group in sorted(groups):

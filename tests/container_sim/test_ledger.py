@@ -10,7 +10,12 @@ from pathlib import Path
 from boomtown.clock import SystemClock
 from boomtown.container_sim import launcher
 from boomtown.container_sim.ledger import Ledger, LedgerEntry, groups_to_end, read_ledger
-from boomtown.container_sim.process_groups import end_groups, find_members, find_start_mark
+from boomtown.container_sim.process_groups import (
+    end_groups,
+    find_members,
+    find_start_mark,
+    instance_mark,
+)
 from boomtown.ids import InstanceId, SessionId
 
 SLEEPER = (sys.executable, "-S", "-c", "import sys; print('up', flush=True); sys.stdin.read()")
@@ -81,12 +86,12 @@ def test_entry_of_another_boot_names_nobody() -> None:
 
 
 async def test_marked_process_outside_every_group_is_ended() -> None:
-    instance_id = InstanceId("ledger-test-instance")
-    process = spawn_sleeper({"BOOMTOWN_INSTANCE_ID": instance_id})
+    mark = instance_mark(InstanceId("ledger-test-instance"))
+    process = spawn_sleeper({mark.variable: mark.value})
     try:
-        assert find_members(frozenset(), instance_id) == [process.pid]
+        assert find_members(frozenset(), mark) == [process.pid]
         assert await end_groups(
-            frozenset(), instance_id, grace_ms=0, kill_wait_ms=5_000, clock=SystemClock()
+            frozenset(), mark, grace_ms=0, kill_wait_ms=5_000, clock=SystemClock()
         )
         assert process.wait() == -9
     finally:
