@@ -19,14 +19,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 
 import msgspec
 
 from boomtown.clock import Clock
-from boomtown.container_sim.agent_process import AgentProcess
+from boomtown.container_sim.deadlines import deadline
 from boomtown.container_sim.model import BodyState, Conflict, SessionReport, Started, StartSession
 from boomtown.container_sim.town_link import TownLink
-from boomtown.container_sim.workplace import Workplace
+from boomtown.container_sim.workplace import AgentBody, Workplace
 from boomtown.error_codes import ErrorCode
 from boomtown.errors import BoomtownError
 from boomtown.ids import AgentId, InstanceId, SessionId
@@ -54,7 +55,7 @@ class Body:
         self.grace_ms = order.stop_grace_ms
         self.changed = asyncio.Event()
         self.over = asyncio.Event()
-        self.agent: AgentProcess | None = None
+        self.agent: AgentBody | None = None
 
     def move_to(self, state: BodyState) -> None:
         self.report = msgspec.structs.replace(self.report, state=state)
@@ -208,11 +209,9 @@ class Bodies:
         exiting = asyncio.ensure_future(agent.wait_exit())
         stopping = asyncio.ensure_future(body.stop_wanted.wait())
         try:
-            await asyncio.wait(
-                {exiting, stopping},
-                timeout=body.order.run_ms_max / 1000,
-                return_when=asyncio.FIRST_COMPLETED,
-            )
+            with suppress(TimeoutError):
+                async with deadline(self._clock, body.order.run_ms_max):
+                    await asyncio.wait({exiting, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if exiting.done():
                 code = exiting.result()
                 await agent.end(grace_ms=0, kill_wait_ms=self._kill_wait_ms)
@@ -230,7 +229,7 @@ class Bodies:
     async def _leave(self, body: Body) -> None:
         try:
             if body.stop_reason == EVICTION and body.report.worktree is not None:
-                async with asyncio.timeout(SAVE_MS_MAX / 1000):
+                async with deadline(self._clock, SAVE_MS_MAX):
                     await self._workplace.save(body.order)
         except (BoomtownError, OSError, TimeoutError) as error:
             log.warning("work_not_saved session=%s error=%r", body.order.session_id, error)

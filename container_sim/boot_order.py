@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import msgspec
 
+from boomtown.container_sim.faults import FaultPlan
 from boomtown.container_sim.harnesses import HarnessSpec
 from boomtown.ids import InstanceId, TownId
 from boomtown.limits import ContainerLimits
@@ -29,6 +30,7 @@ class ContainerSettings(msgspec.Struct, frozen=True, kw_only=True):
     author_email: str = "boomtown@localhost"
     agent_log: str | None = None  # a file that agents append their intervals to
     limits: ContainerLimits = ContainerLimits()
+    faults: FaultPlan = ()  # what is to go wrong, for tests and demonstrations
 
 
 class BootOrder(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -63,7 +63,10 @@ def find_program(argv: tuple[str, ...]) -> str | None:
     return shutil.which(argv[0]) if argv else None
 
 
-def get_harness(harnesses: Mapping[str, HarnessSpec], name: str) -> HarnessSpec:
+FindProgram = Callable[[tuple[str, ...]], str | None]
+
+
+def get_harness(harnesses: Mapping[str, HarnessSpec], name: str, find: FindProgram) -> HarnessSpec:
     """The harness of that name, its program found. Raises InvalidRequest(UNKNOWN_HARNESS) or
     InvalidRequest(AGENT_COMMAND_NOT_FOUND)."""
     if name == SCRIPTED:
@@ -71,7 +74,7 @@ def get_harness(harnesses: Mapping[str, HarnessSpec], name: str) -> HarnessSpec:
     spec = harnesses.get(name)
     if spec is None or not spec.argv:
         raise InvalidRequest(ErrorCode.UNKNOWN_HARNESS, f"No harness named {name!r} is configured")
-    if find_program(spec.argv) is None:
+    if find(spec.argv) is None:
         raise InvalidRequest(
             ErrorCode.AGENT_COMMAND_NOT_FOUND, f"The program {spec.argv[0]!r} does not exist"
         )

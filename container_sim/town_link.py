@@ -18,7 +18,9 @@ import msgspec
 
 from boomtown.clock import Clock
 from boomtown.container_sim.boot_order import BootOrder
+from boomtown.container_sim.faults import Faults
 from boomtown.container_sim.model import BodyState, SessionReport, StartSession
+from boomtown.container_sim.town_calls import TownCalls
 from boomtown.entropy import Entropy
 from boomtown.wire import decode_json_as, encode_json, iso_from_ms
 
@@ -41,15 +43,15 @@ class TownLink:
     """One per control server."""
 
     def __init__(
-        self, order: BootOrder, http: aiohttp.ClientSession, clock: Clock, entropy: Entropy
+        self, order: BootOrder, calls: TownCalls, clock: Clock, entropy: Entropy, faults: Faults
     ) -> None:
-        self._api_url = order.api_url.rstrip("/")
         self._instance_id = order.instance_id
         self._town_id = order.town_id
         self._token = order.container_token
-        self._http = http
+        self._calls = calls
         self._clock = clock
         self._entropy = entropy
+        self._faults = faults
 
     async def send_heartbeat(
         self, order: StartSession, report: SessionReport, *, last_output_at_ms: int | None
@@ -64,6 +66,8 @@ class TownLink:
         }
         if last_output_at_ms is not None:
             body |= {"lastEventType": "output", "lastEventAt": iso_from_ms(last_output_at_ms)}
+        if self._faults.take("heartbeat.lost") is not None:
+            return
         status = await self._post(order, "heartbeat", body, key=None)
         if status is None or status >= 400:
             log.warning("heartbeat_failed session=%s status=%s", order.session_id, status)
@@ -80,7 +84,8 @@ class TownLink:
         key = f"completed-{order.session_id}"
         tries = 0
         while True:
-            status = await self._post(order, "completed", body, key=key)
+            is_lost = self._faults.take("completed.lost") is not None
+            status = None if is_lost else await self._post(order, "completed", body, key=key)
             if status is not None and status < 500 and status not in TRY_AGAIN_STATUSES:
                 if status >= 400:
                     log.warning("completed_refused session=%s status=%s", order.session_id, status)
@@ -95,8 +100,8 @@ class TownLink:
     ) -> int | None:
         """The answer's status; None where there was no answer."""
         rig_id = order.repository.rig_id
-        town = f"{self._api_url}/api/towns/{self._town_id}"
-        url = f"{town}/rigs/{rig_id}/agents/{order.agent_id}/{verb}"
+        town = f"/api/towns/{self._town_id}"
+        path = f"{town}/rigs/{rig_id}/agents/{order.agent_id}/{verb}"
         headers: dict[str, str] = {
             "X-Gastown-Agent-Id": order.agent_id,
             "X-Gastown-Rig-Id": rig_id,
@@ -105,10 +110,10 @@ class TownLink:
         if key is not None:
             headers["Idempotency-Key"] = key
         try:
-            status, _ = await self._send(url, body, headers)
+            status, _ = await self._send(path, body, headers)
             if status == 401 and await self._refresh_token(town):
-                status, _ = await self._send(url, body, headers)
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                status, _ = await self._send(path, body, headers)
+        except (ConnectionError, TimeoutError) as error:
             log.warning("town_unreachable verb=%s error=%s", verb, type(error).__name__)
             return None
         return status
@@ -124,14 +129,33 @@ class TownLink:
         return True
 
     async def _send(
-        self, url: str, body: dict[str, object], headers: dict[str, str]
+        self, path: str, body: dict[str, object], headers: dict[str, str]
     ) -> tuple[int, bytes]:
         named = headers | {
             "Authorization": f"Bearer {self._token}",
             "Content-Type": "application/json",
         }
-        async with (
-            asyncio.timeout(CALL_MS_MAX / 1000),
-            self._http.post(url, data=encode_json(body), headers=named) as answer,
-        ):
-            return answer.status, await answer.read()
+        return await self._calls.call("POST", path, named, encode_json(body))
+
+
+class HttpCalls:
+    """Satisfies TownCalls over HTTP."""
+
+    def __init__(self, api_url: str, http: aiohttp.ClientSession) -> None:
+        self._api_url = api_url.rstrip("/")
+        self._http = http
+
+    async def call(
+        self, method: str, path: str, headers: dict[str, str], body: bytes
+    ) -> tuple[int, bytes]:
+        url = self._api_url + path
+        try:
+            async with (
+                asyncio.timeout(CALL_MS_MAX / 1000),
+                self._http.request(method, url, data=body, headers=headers) as answer,
+            ):
+                return answer.status, await answer.read()
+        except (aiohttp.ClientError, OSError) as error:
+            if isinstance(error, TimeoutError):
+                raise
+            raise ConnectionError(type(error).__name__) from error

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 from boomtown.container_sim.agent.ending import AgentFailed
 from boomtown.container_sim.agent.order import AgentOrder
-from boomtown.container_sim.agent.pause import pause
-from boomtown.container_sim.agent.repository import AgentRepository, PushOutcome, run_command
+from boomtown.container_sim.agent.surroundings import PushOutcome, Surroundings, Worktree
 from boomtown.container_sim.agent.town_api import TownApi
 from boomtown.container_sim.model import SessionKind, Verdict
 from boomtown.container_sim.recipes import Judgement, ReviewStep, parse_recipe
@@ -24,15 +23,18 @@ OUTPUT_TAIL_LENGTH = 4_000  # of a failed gate, for the one who must repair it
 class Refinery:
     """One review or landing session."""
 
-    def __init__(self, order: AgentOrder, api: TownApi, repository: AgentRepository) -> None:
+    def __init__(
+        self, order: AgentOrder, api: TownApi, worktree: Worktree, surroundings: Surroundings
+    ) -> None:
         self._order = order
         self._session = order.session
         self._api = api
-        self._repository = repository
+        self._worktree = worktree
+        self._surroundings = surroundings
         self._target = f"refs/remotes/origin/{self._session.target_branch}"
         self._branch = f"refs/remotes/origin/{self._session.branch}"
 
-    def run_scripted(self) -> None:
+    async def run_scripted(self) -> None:
         """Judge as the recipe says, a `merge_only` session and a landing by merging alone."""
         session = self._session
         is_judged = session.kind is SessionKind.REVIEW and not session.merge_only
@@ -41,71 +43,73 @@ class Refinery:
             step = parse_recipe(session.body).review_of_number(session.review_number)
         match step.judgement:
             case Judgement.MERGE:
-                self.merge()
+                await self.merge()
             case Judgement.CHANGES:
-                self._api.request_changes(step.text)
+                await self._api.request_changes(step.text)
             case Judgement.CONFLICT:
-                self._say_failed("conflict", step.text or "the recipe says so")
+                await self._say_failed("conflict", step.text or "the recipe says so")
             case Judgement.FAIL:
                 raise AgentFailed(step.text or "the recipe says so")
             case Judgement.FORGET:
-                self.merge(is_reported=False)
+                await self.merge(is_reported=False)
             case Judgement.HANG:
-                pause(HANG_S)
+                await self._surroundings.pause(HANG_S)
 
-    def merge(self, *, is_reported: bool = True) -> None:
+    async def merge(self, *, is_reported: bool = True) -> None:
         """Merge, check and push; report merged, a conflict or the gate that failed."""
         for _ in range(self._order.merge_tries_max):
-            self._repository.fetch()
-            head = self._repository.find_head(self._branch)
+            await self._worktree.fetch()
+            head = await self._worktree.find_head(self._branch)
             if head is None:
-                return self._say_failed("failed", f"Origin has no branch {self._session.branch}")
-            if self._repository.is_ancestor(head, self._target):
-                return self._say_merged(self._repository.get_head(self._target), is_reported)
-            self._repository.git("checkout", "--detach", "--force", "--quiet", self._target)
-            self._repository.git("clean", "-ffdxq")
-            if not self._try_merge(head):
+                missing = f"Origin has no branch {self._session.branch}"
+                return await self._say_failed("failed", missing)
+            target = await self._worktree.get_head(self._target)
+            if await self._worktree.is_ancestor(head, target):
+                return await self._say_merged(target, is_reported)
+            await self._worktree.stand_at(target)
+            if not await self._try_merge(head):
                 return None
-            if not self._pass_gates():
+            if not await self._pass_gates():
                 return None
-            commit = self._repository.get_head()
-            match self._repository.push(self._session.target_branch):
+            commit = await self._worktree.get_head()
+            await self._surroundings.reach("container.crash@push")
+            match await self._worktree.push(self._session.target_branch):
                 case PushOutcome.PUSHED:
-                    return self._say_merged(commit, is_reported)
+                    await self._surroundings.reach("container.crash@between merge and report")
+                    return await self._say_merged(commit, is_reported)
                 case PushOutcome.REJECTED:
-                    print("not fast-forward, merging once more", flush=True)
+                    self._surroundings.say("not fast-forward, merging once more")
                 case PushOutcome.FAILED:
                     raise AgentFailed("origin could not be reached for the push")
         raise AgentFailed(f"the target moved {self._order.merge_tries_max} times")
 
-    def _try_merge(self, head: str) -> bool:
+    async def _try_merge(self, head: str) -> bool:
         message = f"Merge {self._session.branch} into {self._session.target_branch}"
-        run = self._repository.try_git("merge", "--no-ff", "--quiet", "--message", message, head)
-        if run.code == 0:
-            return True
-        paths = self._repository.git("diff", "--name-only", "--diff-filter=U").splitlines()
-        self._repository.try_git("merge", "--abort")
+        await self._surroundings.reach("container.crash@merge")
+        paths = await self._worktree.merge(head, message)
         if not paths:
-            raise AgentFailed(f"git merge failed: {run.output[-OUTPUT_TAIL_LENGTH:]}")
-        self._say_failed("conflict", f"Conflict in {', '.join(paths)}")
+            return True
+        await self._say_failed("conflict", f"Conflict in {', '.join(paths)}")
         return False
 
-    def _pass_gates(self) -> bool:
+    async def _pass_gates(self) -> bool:
         for gate in self._session.gates:
-            print(f"gate {' '.join(gate)}", flush=True)
-            run = run_command(gate, self._repository.worktree, self._order.gate_ms_max / 1000)
+            self._surroundings.say(f"gate {' '.join(gate)}")
+            run = await self._surroundings.run(gate)
             if run.code != 0:
                 tail = run.output[-OUTPUT_TAIL_LENGTH:]
                 words = " ".join(gate)
-                self._api.request_changes(f"The gate `{words}` ended with {run.code}:\n{tail}")
+                await self._api.request_changes(
+                    f"The gate `{words}` ended with {run.code}:\n{tail}"
+                )
                 return False
         return True
 
-    def _say_merged(self, commit: str, is_reported: bool) -> None:
+    async def _say_merged(self, commit: str, is_reported: bool) -> None:
         if is_reported:
-            self._api.report_done(
+            await self._api.report_done(
                 branch=self._session.branch, verdict=Verdict.MERGED, commit_sha=commit
             )
 
-    def _say_failed(self, status: str, message: str) -> None:
-        self._api.complete_review(self._session.bead_id, status=status, message=message)
+    async def _say_failed(self, status: str, message: str) -> None:
+        await self._api.complete_review(self._session.bead_id, status=status, message=message)

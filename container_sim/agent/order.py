@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import msgspec
 
+from boomtown.container_sim.faults import FaultPlan
 from boomtown.container_sim.harnesses import HarnessSpec
 from boomtown.container_sim.model import StartSession
 
@@ -22,3 +23,5 @@ class AgentOrder(msgspec.Struct, frozen=True, kw_only=True):
     git_ms_max: int
     gate_ms_max: int
     merge_tries_max: int
+    faults: FaultPlan
+    faults_folder: str  # where real agents count them

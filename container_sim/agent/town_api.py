@@ -1,6 +1,6 @@
 """The agent's side of the town's HTTP: few calls, repeated until they are answered.
 
-Standard library only, because every agent starts this. No answer, 5xx, 408, 425 and 429 are tried
+No answer, 5xx, 408, 425 and 429 are tried
 again with growing pauses, long enough for a server to be killed and started anew; every repetition
 carries the same Idempotency-Key. An answer with `stale: true`, or a refusal with SESSION_ENDED,
 raises SessionOver; any other refusal raises AgentFailed.
@@ -8,20 +8,18 @@ raises SessionOver; any other refusal raises AgentFailed.
 
 from __future__ import annotations
 
-import http.client
 import itertools
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 import msgspec
 
 from boomtown.container_sim.agent.ending import AgentFailed, SessionOver
 from boomtown.container_sim.agent.order import AgentOrder
-from boomtown.container_sim.agent.pause import pause
+from boomtown.container_sim.agent.surroundings import Surroundings
+from boomtown.container_sim.town_calls import TownCalls
 from boomtown.error_codes import ErrorCode
 from boomtown.wire import decode_json_as, encode_json
 
-CALL_S_MAX = 30
 PAUSES_S = (0.2, 0.5, 1.0, 2.0, 4.0, 5.0, 5.0, 5.0, 5.0, 5.0)  # 33 s in all
 TRY_AGAIN_STATUSES = (408, 425, 429)
 
@@ -38,70 +36,58 @@ class _Answer(msgspec.Struct, frozen=True):
 class TownApi:
     """Calls as one session."""
 
-    def __init__(self, order: AgentOrder) -> None:
+    def __init__(self, order: AgentOrder, calls: TownCalls, surroundings: Surroundings) -> None:
         session = order.session
-        self._address = urlsplit(order.api_url)
-        self._rig_path = (
-            f"{self._address.path.rstrip('/')}/api/towns/{session.town_id}"
-            f"/rigs/{session.repository.rig_id}"
-        )
+        self._rig_path = f"/api/towns/{session.town_id}/rigs/{session.repository.rig_id}"
         self._agent_path = f"{self._rig_path}/agents/{session.agent_id}"
         self._session_id = session.session_id
         self._token = session.session_token
+        self._calls = calls
+        self._surroundings = surroundings
         self._numbers = itertools.count(1)
 
-    def report_done(self, *, branch: str, verdict: str, **facts: str) -> None:
+    async def report_done(self, *, branch: str, verdict: str, **facts: str) -> None:
         """Say what was achieved; `facts` are summary, commit_sha and the like."""
-        self._post(f"{self._agent_path}/done", {"branch": branch, "verdict": verdict, **facts})
+        body = {"branch": branch, "verdict": verdict, **facts}
+        await self._post(f"{self._agent_path}/done", body)
+        await self._surroundings.reach("container.crash@report")
 
-    def request_changes(self, feedback: str) -> None:
-        self._post(f"{self._agent_path}/request-changes", {"feedback": feedback})
+    async def request_changes(self, feedback: str) -> None:
+        await self._post(f"{self._agent_path}/request-changes", {"feedback": feedback})
 
-    def complete_review(self, bead_id: str, *, status: str, message: str) -> None:
+    async def complete_review(self, bead_id: str, *, status: str, message: str) -> None:
         """Say that a merge could not be made: conflict or failed."""
         path = f"{self._rig_path}/review-queue/{bead_id}/complete"
-        self._post(path, {"status": status, "message": message})
+        await self._post(path, {"status": status, "message": message})
 
-    def set_status(self, message: str) -> None:
-        self._post(f"{self._agent_path}/status", {"message": message[:280]})
+    async def set_status(self, message: str) -> None:
+        await self._post(f"{self._agent_path}/status", {"message": message[:280]})
 
-    def escalate(self, title: str) -> None:
-        self._post(f"{self._rig_path}/escalations", {"title": title})
+    async def escalate(self, title: str) -> None:
+        await self._post(f"{self._rig_path}/escalations", {"title": title})
 
-    def _post(self, path: str, body: Mapping[str, str]) -> None:
-        key = f"{self._session_id}-{next(self._numbers)}"
+    async def _post(self, path: str, body: Mapping[str, str]) -> None:
+        headers = {
+            "Authorization": f"Bearer {self._token}",
+            "Content-Type": "application/json",
+            "Idempotency-Key": f"{self._session_id}-{next(self._numbers)}",
+            "X-Boomtown-Session-Id": self._session_id,
+        }
         data = encode_json(body)
         seen = ""
         for seconds in (*PAUSES_S, None):
             try:
-                status, text = self._send(path, data, key)
-            except (OSError, http.client.HTTPException) as error:
-                seen = type(error).__name__
+                status, text = await self._calls.call("POST", path, headers, data)
+            except (ConnectionError, TimeoutError) as error:
+                seen = str(error) or type(error).__name__
             else:
                 if status < 500 and status not in TRY_AGAIN_STATUSES:
                     return _judge(path, status, text)
                 seen = f"status {status}"
             if seconds is not None:
-                print(f"town not reached ({seen}), trying again", flush=True)
-                pause(seconds)
+                self._surroundings.say(f"town not reached ({seen}), trying again")
+                await self._surroundings.pause(seconds)
         raise AgentFailed(f"the town did not answer {path}: {seen}")
-
-    def _send(self, path: str, data: bytes, key: str) -> tuple[int, bytes]:
-        is_secure = self._address.scheme == "https"
-        kind = http.client.HTTPSConnection if is_secure else http.client.HTTPConnection
-        connection = kind(self._address.hostname or "", self._address.port, timeout=CALL_S_MAX)
-        headers = {
-            "Authorization": f"Bearer {self._token}",
-            "Content-Type": "application/json",
-            "Idempotency-Key": key,
-            "X-Boomtown-Session-Id": self._session_id,
-        }
-        try:
-            connection.request("POST", path, data, headers)
-            answer = connection.getresponse()
-            return answer.status, answer.read()
-        finally:
-            connection.close()
 
 
 def _judge(path: str, status: int, text: bytes) -> None:

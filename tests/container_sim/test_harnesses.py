@@ -9,6 +9,7 @@ import pytest
 from boomtown.container_sim.harnesses import (
     HarnessSpec,
     fill_command,
+    find_program,
     get_harness,
     validate_command,
 )
@@ -45,12 +46,12 @@ def test_harness_is_found_by_name_with_its_program() -> None:
     real = HarnessSpec(argv=(sys.executable,))
     gone = HarnessSpec(argv=("no-such-program-here",))
     known = {"real": real, "gone": gone}
-    assert get_harness(known, "scripted") == HarnessSpec()
-    assert get_harness(known, "real") == real
+    assert get_harness(known, "scripted", find_program) == HarnessSpec()
+    assert get_harness(known, "real", find_program) == real
     for name, code in (
         ("gone", ErrorCode.AGENT_COMMAND_NOT_FOUND),
         ("other", ErrorCode.UNKNOWN_HARNESS),
     ):
         with pytest.raises(InvalidRequest) as caught:
-            get_harness(known, name)
+            get_harness(known, name, find_program)
         assert caught.value.code is code
