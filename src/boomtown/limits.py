@@ -103,9 +103,20 @@ class ContainerLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     gate_ms_max: int = 600_000  # decisions 49
     merge_tries_max: int = 3  # decisions 49: not fast-forward, fetch and merge once more
     socket_path_bytes_max: int = 107  # sun_path, less its terminator
+    sleep_after_ms: int = 600_000  # town.md 7.5: of a container without any session
+    # Of one agent and all it started (decisions 46, 48), looked at with its heartbeats.
+    agent_processes_max: int = 256  # a parallel build on a large machine, and no fork bomb
+    agent_memory_bytes_max: int = 4 * 1024**3  # a build and its language server on a laptop
+    worktree_bytes_max: int = 8 * 1024**3  # a checkout with its dependencies and build products
+    worktree_entries_max: int = 500_000  # a look walks over all of them: about 2 s
+    agent_watch_percent_max: int = 5  # of the time, for such looks: rarer where they take long
+    # Under a terminal: reading it without any output for so long is a question that nobody hears.
+    harness_input_wait_ms: int = 120_000
 
     def __post_init__(self) -> None:
         assert self.kill_wait_ms_max <= self.drain_ms_max
+        assert 0 < self.agent_watch_percent_max <= 100
+        assert self.sleep_after_ms > 0
 
 
 class HttpLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
