@@ -15,6 +15,7 @@ from boomtown.actors.runtime.object_ids import DurableObjectId as DurableObjectI
 from boomtown.actors.runtime.ports import Durability as Durability
 from boomtown.actors.runtime.runtime_errors import DataCloneError as DataCloneError
 from boomtown.actors.runtime.runtime_errors import DurableObjectError as DurableObjectError
+from boomtown.actors.runtime.runtime_errors import NoSuchMethod as NoSuchMethod
 from boomtown.actors.runtime.runtime_errors import ObjectReset as ObjectReset
 from boomtown.actors.runtime.runtime_errors import OutsideTurnError as OutsideTurnError
 from boomtown.actors.runtime.runtime_errors import RemoteError as RemoteError
@@ -34,6 +35,7 @@ __all__ = [
     "Host",
     "HostStatistics",
     "Namespace",
+    "NoSuchMethod",
     "ObjectReset",
     "OutsideTurnError",
     "RemoteError",

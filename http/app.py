@@ -3,7 +3,8 @@
 From the outside in: a request id, the envelope of failures, one log line; then the check of the
 Origin header; then, for a route of the table, who sends it (authentication.py), whether they may
 (authorization.py), the handler, and the encoding of what it answers. The application holds no
-state but the operator keys it has verified (operator_keys.py): a crash loses nothing.
+state but the operator keys it has verified (operator_keys.py) and the owners and towns that it
+found (owner_directory.py): a crash loses nothing.
 
 Start and end: the application may be served as soon as the host is open. On POST /shutdown it
 sets `services.shutdown` and goes on serving, because agents still report while their containers
@@ -25,6 +26,7 @@ from boomtown.http.authorization import authorize
 from boomtown.http.calls import Call, Route
 from boomtown.http.error_responses import error_response, failure_of
 from boomtown.http.operator_keys import OperatorKeys
+from boomtown.http.owner_directory import OwnerDirectory
 from boomtown.http.payloads import payload
 from boomtown.http.route_table import ROUTES
 from boomtown.http.services import SERVICES, FrontServices
@@ -34,7 +36,7 @@ from boomtown.wire import encode_json
 logger = logging.getLogger("boomtown.http")
 
 REQUEST_ID_HEADER = "X-Request-Id"
-_REQUEST_ID = "request_id"  # where a request keeps its own
+_REQUEST_ID = web.RequestKey("request_id", str)  # where a request keeps its own
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _CORS_MAX_AGE_S = 600
 _CORS_METHODS = "GET, POST, PUT, PATCH, DELETE"
@@ -51,9 +53,11 @@ def make_app(services: FrontServices) -> web.Application:
     )
     app[SERVICES] = services
     app.on_response_prepare.append(_write_headers)
-    keys = OperatorKeys(services.host, services.limits)
+    directory = OwnerDirectory(services.host, services.limits)
+    keys = OperatorKeys(services.host, directory, services.limits)
     for route in ROUTES:
-        app.router.add_route(route.method, route.path, _endpoint(services, keys, route))
+        endpoint = _endpoint(services, directory, keys, route)
+        app.router.add_route(route.method, route.path, endpoint)
     return app
 
 
@@ -101,11 +105,13 @@ async def check_origin(request: web.Request, handler: Endpoint) -> web.StreamRes
     return await handler(request)
 
 
-def _endpoint(services: FrontServices, keys: OperatorKeys, route: Route) -> Endpoint:
+def _endpoint(
+    services: FrontServices, directory: OwnerDirectory, keys: OperatorKeys, route: Route
+) -> Endpoint:
     async def serve(request: web.Request) -> web.StreamResponse:
         principal = await identify(services, keys, route, request)
         caller = await authorize(
-            services, route, principal, path=request.match_info, headers=request.headers
+            services, directory, route, principal, path=request.match_info, headers=request.headers
         )
         call = Call(
             request=request,

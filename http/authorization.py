@@ -3,8 +3,8 @@
 The order of the refusals is part of the contract: 401 for nobody, 404 for a path that names
 nothing of the caller's, 403 for a credential that is good and not for this. Whether a session has
 ended, and what it may still say then (decisions 55), is the town's to judge; the front only sees
-to it that a container speaks for no session but its own. An owner's towns are asked of the Owner
-object, so that a made-up town id never makes a town's database.
+to it that a container speaks for no session but its own. Owners and towns are looked up
+(owner_directory.py) before one is called, so that a made-up name never makes a database.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from boomtown.actors.town.questions import (
     FindLiveSession,
     GetAgent,
     GetSession,
-    GetTown,
     Question,
     QuestionRequest,
 )
-from boomtown.actors.town.views import AgentView, SessionView, TownView, View
+from boomtown.actors.town.views import AgentView, SessionView, View
 from boomtown.container_sim.model import AgentRole
 from boomtown.error_codes import ErrorCode
 from boomtown.errors import AccessDenied, NotFound, error_for
 from boomtown.http.calls import Credential, Lateness, Route
-from boomtown.http.owner_calls import is_owner_name, owner_stub, view_of
+from boomtown.http.owner_calls import is_owner_name
+from boomtown.http.owner_directory import OwnerDirectory
 from boomtown.http.principals import (
     ContainerBearer,
     Nobody,
@@ -60,6 +60,7 @@ _NOT_FOR_THIS = "This credential does not allow this call"
 
 async def authorize(
     services: FrontServices,
+    directory: OwnerDirectory,
     route: Route,
     principal: Principal,
     *,
@@ -74,7 +75,7 @@ async def authorize(
         case Nobody():
             return Caller(kind=CallerKind.OPERATOR, user_id="")
         case Operator():
-            return await _authorize_operator(services, route, principal, path)
+            return await _authorize_operator(directory, route, principal, path)
         case SessionBearer():
             return await _authorize_session(services, route, principal.claims, path)
         case ContainerBearer():
@@ -98,7 +99,7 @@ def _check_path(path: Mapping[str, str]) -> None:
 
 
 async def _authorize_operator(
-    services: FrontServices, route: Route, operator: Operator, path: Mapping[str, str]
+    directory: OwnerDirectory, route: Route, operator: Operator, path: Mapping[str, str]
 ) -> Caller:
     if not {Credential.OPERATOR, Credential.NONE} & set(route.credentials):
         raise AccessDenied(ErrorCode.FORBIDDEN_SCOPE, _NOT_FOR_THIS)
@@ -106,18 +107,26 @@ async def _authorize_operator(
         raise AccessDenied(ErrorCode.FORBIDDEN_SCOPE)
     owner = operator.owner
     if owner is None:
-        user_id = path.get("user") or path.get("owner")
-        if user_id is None and "town" in path:
-            user_id = await _owner_of(services, TownId(path["town"]))
-        return Caller(kind=CallerKind.OPERATOR, user_id=user_id or LOCAL_OWNER)
-    if path.get("user", owner) != owner:
+        owner = await _owner_without_keys(directory, path)
+    elif path.get("user", owner) != owner:
         raise NotFound(ErrorCode.USER_NOT_FOUND)
-    if path.get("owner", owner) != owner and owner != LOCAL_OWNER:
-        raise NotFound(ErrorCode.USER_NOT_FOUND)
+    if "owner" in path:
+        if owner not in (LOCAL_OWNER, path["owner"]):
+            raise NotFound(ErrorCode.USER_NOT_FOUND)
+        await directory.check_owner(path["owner"])
     if "town" in path:
-        # Another owner's town answers as if it did not exist (http.md 4).
-        view_of(await owner_stub(services.host, owner).get_town(TownId(path["town"])))
+        await directory.check_town(owner, TownId(path["town"]))
     return Caller(kind=CallerKind.OPERATOR, user_id=owner)
+
+
+async def _owner_without_keys(directory: OwnerDirectory, path: Mapping[str, str]) -> str:
+    """With --no-auth the caller is the owner of whatever the path names (decisions 41)."""
+    if "user" in path:
+        await directory.ensure_owner(path["user"])
+        return path["user"]
+    if "town" in path:
+        return await directory.get_owner_of(TownId(path["town"]))
+    return LOCAL_OWNER
 
 
 async def _authorize_session(
@@ -209,14 +218,6 @@ async def _check_mayor(services: FrontServices, claims: SessionClaims, caller: C
     agent = await _find(services, claims.town_id, caller, question)
     if not isinstance(agent, AgentView) or agent.role != AgentRole.MAYOR:
         raise AccessDenied(ErrorCode.FORBIDDEN_SCOPE, _NOT_FOR_THIS)
-
-
-async def _owner_of(services: FrontServices, town_id: TownId) -> str:
-    caller = Caller(kind=CallerKind.SYSTEM, user_id=LOCAL_OWNER)
-    request = QuestionRequest(question=GetTown(), caller=caller)
-    town = view_of(await services.town(town_id).query(request))
-    assert isinstance(town, TownView)
-    return town.owner_user_id
 
 
 async def _find(

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from boomtown.actors.town.commands import ConvoyTask, Name, Text, Title
-from boomtown.actors.town.model import BeadStatus, BeadType, MergeMode, Priority
+from boomtown.actors.town.model import BeadStatus, BeadType, MergeMode, Priority, RigConfig
 from boomtown.actors.town.owner_keys import KeyScope
 from boomtown.container_sim.model import AgentRole, Verdict
 from boomtown.ids import AgentId, BeadId, RigId, TownId
@@ -41,6 +41,7 @@ class RigBody(Body, frozen=True, kw_only=True):
     name: Name
     git_url: str
     default_branch: str = "main"
+    config: RigConfig = RigConfig()
     kilocode_token: str | None = None  # of old clients; not used
 
 

@@ -11,8 +11,7 @@ from typing import Any
 from aiohttp import web
 from multidict import CIMultiDict
 
-from boomtown.actors import Request, Response
-from boomtown.actors.runtime.runtime_errors import NoSuchMethod
+from boomtown.actors import NoSuchMethod, Request, Response
 from boomtown.error_codes import ErrorCode
 from boomtown.errors import NotFound
 from boomtown.http.calls import Call, invalid_body, read_body, read_content

@@ -14,8 +14,9 @@ import msgspec
 
 from boomtown.actors.town.owner_keys import KeyScope, owner_named_by
 from boomtown.error_codes import ErrorCode
-from boomtown.errors import AccessDenied
+from boomtown.errors import AccessDenied, NotFound
 from boomtown.http.owner_calls import facts_of, is_owner_name, owner_stub
+from boomtown.http.owner_directory import OwnerDirectory
 from boomtown.http.principals import Operator
 from boomtown.http.services import ObjectHost
 from boomtown.limits import HttpLimits
@@ -29,8 +30,9 @@ class _Verified(msgspec.Struct, frozen=True):
 class OperatorKeys:
     """The keys that were shown to this process."""
 
-    def __init__(self, host: ObjectHost, limits: HttpLimits) -> None:
+    def __init__(self, host: ObjectHost, directory: OwnerDirectory, limits: HttpLimits) -> None:
         self._host = host
+        self._directory = directory
         self._kept_max = limits.verified_keys_kept_max
         self._verified: dict[bytes, _Verified] = {}
 
@@ -55,5 +57,9 @@ class OperatorKeys:
         owner = owner_named_by(key)
         if owner is None or not is_owner_name(owner):
             raise AccessDenied(ErrorCode.UNAUTHENTICATED)
+        try:
+            await self._directory.check_owner(owner)
+        except NotFound as error:
+            raise AccessDenied(ErrorCode.UNAUTHENTICATED) from error
         found = facts_of(await owner_stub(self._host, owner).verify_key(key))
         return _Verified(found["id"], Operator(owner=owner, scope=KeyScope(found["scope"])))

@@ -99,6 +99,8 @@ SERVICE = (
         "service",
         OPERATOR,
         ("POST", "/shutdown", 202, _s.post_shutdown, NO, None),
+        ("GET", "/api/owners", 200, _u.list_owners, NO, None),
+        ("POST", "/api/owners", 201, _u.create_owner, bodies.NameBody, None),
         ("GET", OWNERS + "/keys", 200, _u.list_keys, NO, None),
         ("POST", OWNERS + "/keys", 201, _u.make_key, bodies.KeyBody, None),
         ("DELETE", OWNERS + "/keys/{key}", 204, _u.delete_key, NO, None),

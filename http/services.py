@@ -13,6 +13,7 @@ import msgspec
 from aiohttp import web
 
 from boomtown.actors.town.commands import CommandRequest
+from boomtown.actors.town.owner_registry import LOCAL_OWNER as LOCAL_OWNER
 from boomtown.actors.town.questions import QuestionRequest
 from boomtown.actors.town.views import Answer
 from boomtown.clock import Clock
@@ -22,7 +23,6 @@ from boomtown.limits import HttpLimits
 
 TOWN_CLASS = "Town"
 OWNER_CLASS = "Owner"
-LOCAL_OWNER = "local"  # exists from the first start (decisions 41)
 PRIVATE_CLASSES = (TOWN_CLASS, OWNER_CLASS)  # never served under /actors
 
 

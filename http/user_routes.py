@@ -1,4 +1,4 @@
-"""Owners' keys, and what is an owner's: towns, rigs, events."""
+"""Owners, their keys, and what is an owner's: towns, rigs, events."""
 
 from __future__ import annotations
 
@@ -7,11 +7,18 @@ from typing import Any
 from boomtown.actors.town.questions import GetRig, ListEvents
 from boomtown.container_sim.git_urls import validate_branch, validate_git_url
 from boomtown.error_codes import ErrorCode
-from boomtown.errors import NotFound
+from boomtown.errors import AccessDenied, NotFound
 from boomtown.http.bodies import KeyBody, NameBody, RigBody
-from boomtown.http.calls import Call
-from boomtown.http.owner_calls import OwnerStub, facts_of, owner_stub, view_of
+from boomtown.http.calls import Call, invalid_body
+from boomtown.http.owner_calls import (
+    OwnerStub,
+    facts_of,
+    may_be_registered,
+    owner_stub,
+    view_of,
+)
 from boomtown.http.query_parameters import find_count, find_instant_ms, page_size
+from boomtown.http.services import LOCAL_OWNER
 from boomtown.ids import TownId, is_id
 from boomtown.wire import iso_from_ms
 
@@ -67,7 +74,9 @@ async def create_rig(call: Call) -> object:
     branch = validate_branch(body.default_branch)
     if not is_id(body.town_id):
         raise NotFound(ErrorCode.TOWN_NOT_FOUND)
-    answer = await _owner(call).register_rig(body.town_id, body.name, git_url, branch)
+    answer = await _owner(call).register_rig(
+        body.town_id, body.name, git_url, branch, body.config, call.idempotency_key()
+    )
     return view_of(answer)
 
 
@@ -82,6 +91,25 @@ async def get_rig(call: Call) -> object:
 
 async def delete_rig(call: Call) -> object:
     return view_of(await _owner(call).delete_rig(call.rig_id, _is_forced(call)))
+
+
+async def create_owner(call: Call) -> object:
+    """The same name again is answered in the same way: nothing to repeat, and no key to keep."""
+    body = await call.body(NameBody)
+    if not may_be_registered(body.name):
+        raise invalid_body("name", "must be of 1 to 64 lower-case letters, digits and hyphens")
+    if call.caller.user_id != LOCAL_OWNER:
+        raise AccessDenied(ErrorCode.FORBIDDEN_SCOPE, "Only the owner `local` makes others")
+    registry = owner_stub(call.services.host, LOCAL_OWNER)
+    return _owner_payload(facts_of(await registry.register_owner(body.name)))
+
+
+async def list_owners(call: Call) -> object:
+    """All of them to `local`, and themselves to the others."""
+    registry = owner_stub(call.services.host, LOCAL_OWNER)
+    owners = facts_of(await registry.list_owners())["owners"]
+    own = call.caller.user_id
+    return [_owner_payload(owner) for owner in owners if own in (LOCAL_OWNER, owner["name"])]
 
 
 async def make_key(call: Call) -> object:
@@ -103,6 +131,10 @@ async def delete_key(call: Call) -> object:
     deleted = view_of(await owner.delete_key(key_id))
     call.keys.forget(key_id)
     return deleted
+
+
+def _owner_payload(owner: dict[str, Any]) -> dict[str, Any]:
+    return owner | {"created_at": iso_from_ms(owner["created_at"])}
 
 
 def _key_payload(key: dict[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,11 @@ of the owner's keys; everything else about a town is the town's. What it makes e
 down first: a row in state `creating`, then the call, then `ready`. Both calls (InitTown,
 CreateRig) are idempotent, so a crash between two steps is mended by repeating the call, which any
 later look at the towns does. A deletion is the mirror: `deleting`, then the call, then no row.
+A creation with an idempotency key is noted with its row (owner_requests.py).
+
+The owner `local` also keeps the registry: who the owners are, and whose a town is that is not its
+own (owner_registry.py). The others tell it of their towns, on the way to making and deleting
+them; nobody calls an Owner or a Town that it does not know.
 
 Every public method answers an `Answer`; nothing of another owner's ever shows. Between the awaits
 other calls come in: each step is decided on the rows anew. The town's own rule that a rig's name
@@ -15,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import resources
+from typing import Any
 
 from boomtown.actors import DurableObject, DurableObjectState, Env
 from boomtown.actors.town.commands import (
@@ -28,14 +34,26 @@ from boomtown.actors.town.commands import (
     InitTown,
     RenameTown,
 )
+from boomtown.actors.town.config_rules import patched_rig_config
+from boomtown.actors.town.model import RigConfig
 from boomtown.actors.town.owner_keys import KeyScope, find_key, list_keys, make_key, revoke_key
+from boomtown.actors.town.owner_registry import (
+    LOCAL_OWNER,
+    OwnerRow,
+    find_owner,
+    find_town_owner,
+    index_town,
+    list_owners,
+    register_owner,
+    unindex_town,
+)
+from boomtown.actors.town.owner_requests import Creation, begin, end, find_begun
 from boomtown.actors.town.owner_rows import (
     RIGS,
     TOWNS,
     RigRow,
     RowState,
     TownRow,
-    find_requested_town,
     find_rig_row,
     get_rig_row,
     get_town_row,
@@ -62,7 +80,8 @@ from boomtown.errors import (
 )
 from boomtown.ids import RigId, TownId
 
-_HAS_SCHEMA = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'towns'"
+# The newest table of the schema: where it is missing, some are.
+_HAS_SCHEMA = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'towns_of_others'"
 _SCHEMA = resources.files("boomtown.actors.town").joinpath("owner_schema.sql").read_text("utf-8")
 
 
@@ -75,27 +94,35 @@ class Owner(DurableObject):
         tx = self._begin()
         row = tx.find_row(_HAS_SCHEMA)
         if row is None or row[0] == 0:
-            tx.in_savepoint(lambda: tx.run(_SCHEMA))
+            tx.in_savepoint(lambda: self._create_schema(tx))
 
     # Towns.
 
     async def create_town(self, name: str, idempotency_key: str | None) -> Answer:
-        """A TownView. The same key again answers the same town."""
+        """A TownView. The same key again answers the same; with another name it is
+        IDEMPOTENCY_MISMATCH."""
         tx = self._begin()
-        row = find_requested_town(tx, idempotency_key)
+        creation = Creation(request_key=idempotency_key, kind="town", body=(name,))
+        try:
+            begun = find_begun(tx, creation)
+        except Conflict as error:
+            return Answer(refusal=error.refusal())
+        if begun is not None and begun.answer is not None:
+            return begun.answer
+        row = None if begun is None else TOWNS.find(tx, begun.made_id)
         if row is None:
             row = TownRow(
                 town_id=TownId(tx.new_id()),
                 name=name,
                 state=RowState.CREATING,
-                request_key=idempotency_key,
                 created_at_ms=tx.now_ms,
                 updated_at_ms=tx.now_ms,
             )
             TOWNS.insert(tx, row)
-        elif row.name != name:
-            return Answer(refusal=Conflict(ErrorCode.IDEMPOTENCY_MISMATCH).refusal())
-        return await self._finish_creation(row)
+            begin(tx, creation, row.town_id)
+        answer = await self._finish_creation(row)
+        end(self._begin(), creation, row.town_id, answer)
+        return answer
 
     async def list_towns(self) -> Answer:
         """A ListView of TownViews, oldest first; what a crash left half made is made now."""
@@ -136,39 +163,58 @@ class Owner(DurableObject):
             town_id, timeout_ms=self.env.TOWN_LIMITS.stop_timeout_ms
         )
         TOWNS.delete(self._begin(), town_id)
+        if self._name != LOCAL_OWNER:
+            await self._registry().forget_town(town_id)
         return Answer(view=NothingView())
 
     # Rigs.
 
     async def register_rig(
-        self, town_id: TownId, name: str, git_url: str, default_branch: str
+        self,
+        town_id: TownId,
+        name: str,
+        git_url: str,
+        default_branch: str,
+        config: RigConfig,
+        idempotency_key: str | None,
     ) -> Answer:
-        """A RigView; RIG_ALREADY_REGISTERED for a name that the town has."""
+        """A RigView; RIG_ALREADY_REGISTERED for a name that the town has, INVALID_BODY for a
+        setting out of its bounds. The key as in create_town."""
         town = self._find_town(town_id)
         if isinstance(town, Answer):
             return town
         tx = self._begin()
-        row = find_rig_row(tx, town_id, name)
-        if row is None:
-            row = RigRow(
-                rig_id=RigId(tx.new_id()),
-                town_id=town_id,
-                name=name,
-                state=RowState.CREATING,
-                created_at_ms=tx.now_ms,
-            )
-            RIGS.insert(tx, row)
-        elif row.state == RowState.READY:
-            taken = Conflict(ErrorCode.RIG_ALREADY_REGISTERED, details={"name": name})
-            return Answer(refusal=taken.refusal())
+        creation = Creation(
+            request_key=idempotency_key,
+            kind="rig",
+            body=(town_id, name, git_url, default_branch, config),
+        )
+        try:
+            begun = find_begun(tx, creation)
+            if begun is not None and begun.answer is not None:
+                return begun.answer
+            config = patched_rig_config(config, {}, limits=tx.limits)
+            row = self._begin_rig(tx, town_id, name, None if begun is None else begun.made_id)
+        except BoomtownError as error:
+            return Answer(refusal=error.refusal())
+        if begun is None or begun.made_id != row.rig_id:
+            begin(tx, creation, row.rig_id)
         answer = await self._command(
             town_id,
-            CreateRig(rig_id=row.rig_id, name=name, git_url=git_url, default_branch=default_branch),
+            CreateRig(
+                rig_id=row.rig_id,
+                name=name,
+                git_url=git_url,
+                default_branch=default_branch,
+                config=config,
+            ),
         )
+        tx = self._begin()
         if answer.refusal is None:
-            RIGS.update(self._begin(), row.rig_id, {"state": RowState.READY})
+            RIGS.update(tx, row.rig_id, {"state": RowState.READY})
         else:
-            RIGS.delete(self._begin(), row.rig_id)
+            RIGS.delete(tx, row.rig_id)
+        end(tx, creation, row.rig_id, answer)
         return answer
 
     async def delete_rig(self, rig_id: RigId, force: bool) -> Answer:
@@ -245,7 +291,59 @@ class Owner(DurableObject):
 
         return _answered(revoke)
 
+    # The registry: of `local` alone.
+
+    async def register_owner(self, name: str) -> Answer:
+        """FactsView {name, created_at}; the same again changes nothing. The caller has judged
+        the name."""
+        assert self._name == LOCAL_OWNER, "one owner keeps the registry"
+        return Answer(view=FactsView(facts=_owner_facts(register_owner(self._begin(), name))))
+
+    async def find_owner(self, name: str) -> Answer:
+        """FactsView {name, created_at}; USER_NOT_FOUND for one that was never registered."""
+
+        def find() -> View:
+            row = find_owner(self._begin(), name)
+            if row is None:
+                raise NotFound(ErrorCode.USER_NOT_FOUND)
+            return FactsView(facts=_owner_facts(row))
+
+        return _answered(find)
+
+    async def list_owners(self) -> Answer:
+        """FactsView {owners: [{name, created_at}]}, by name."""
+        owners = [_owner_facts(row) for row in list_owners(self._begin())]
+        return Answer(view=FactsView(facts={"owners": owners}))
+
+    async def find_town_owner(self, town_id: TownId) -> Answer:
+        """FactsView {owner}; TOWN_NOT_FOUND for a town that nobody has."""
+
+        def find() -> View:
+            owner = find_town_owner(self._begin(), town_id)
+            if owner is None:
+                raise NotFound(ErrorCode.TOWN_NOT_FOUND)
+            return FactsView(facts={"owner": owner})
+
+        return _answered(find)
+
+    async def note_town(self, town_id: TownId, owner: str) -> None:
+        """Called by the other owner, before the town is made."""
+        assert self._name == LOCAL_OWNER, "one owner keeps the registry"
+        index_town(self._begin(), town_id, owner)
+
+    async def forget_town(self, town_id: TownId) -> None:
+        """Called by the other owner, after the town is gone."""
+        unindex_town(self._begin(), town_id)
+
     # What these are made of.
+
+    def _create_schema(self, tx: TownTransaction) -> None:
+        tx.run(_SCHEMA)
+        if self._name == LOCAL_OWNER:
+            register_owner(tx, LOCAL_OWNER)
+
+    def _registry(self) -> Any:
+        return self.env.OWNER.get_by_name(LOCAL_OWNER)
 
     @property
     def _name(self) -> str:
@@ -253,7 +351,27 @@ class Owner(DurableObject):
         assert name is not None, "an owner is addressed by its name"
         return name
 
+    def _begin_rig(
+        self, tx: TownTransaction, town_id: TownId, name: str, begun_id: str | None
+    ) -> RigRow:
+        """The row of a rig that is to be made; one that a crash left half made is taken up."""
+        row = find_rig_row(tx, town_id, name)
+        if row is None:
+            row = RigRow(
+                rig_id=RigId(tx.new_id()),
+                town_id=town_id,
+                name=name,
+                state=RowState.CREATING,
+                created_at_ms=tx.now_ms,
+            )
+            RIGS.insert(tx, row)
+        elif row.state == RowState.READY and row.rig_id != begun_id:
+            raise Conflict(ErrorCode.RIG_ALREADY_REGISTERED, details={"name": name})
+        return row
+
     async def _finish_creation(self, row: TownRow) -> Answer:
+        if self._name != LOCAL_OWNER:
+            await self._registry().note_town(row.town_id, self._name)
         answer = await self._command(
             row.town_id,
             InitTown(
@@ -309,6 +427,10 @@ class Owner(DurableObject):
             entropy=self.env.ENTROPY,
             limits=self.env.TOWN_LIMITS,
         )
+
+
+def _owner_facts(row: OwnerRow) -> dict[str, Any]:
+    return {"name": row.name, "created_at": row.created_at_ms}
 
 
 def _answered(work: Callable[[], View]) -> Answer:

@@ -23,7 +23,6 @@ class TownRow(msgspec.Struct, frozen=True, kw_only=True):
     town_id: TownId
     name: str
     state: RowState
-    request_key: str | None
     created_at_ms: int
     updated_at_ms: int
 
@@ -40,7 +39,6 @@ TOWNS = Table("towns", TownRow, key="town_id")
 RIGS = Table("rigs", RigRow, key="rig_id")
 
 _LIST_TOWNS = f"{TOWNS.select} ORDER BY created_at_ms, town_id"
-_FIND_TOWN_BY_REQUEST = f"{TOWNS.select} WHERE request_key = ?"
 _FIND_RIG_BY_NAME = f"{RIGS.select} WHERE town_id = ? AND name = ?"
 
 
@@ -50,13 +48,6 @@ def get_town_row(tx: TownTransaction, town_id: TownId) -> TownRow:
     if row is None:
         raise NotFound(ErrorCode.TOWN_NOT_FOUND)
     return row
-
-
-def find_requested_town(tx: TownTransaction, request_key: str | None) -> TownRow | None:
-    """The town that a request of this idempotency key made."""
-    if request_key is None:
-        return None
-    return TOWNS.find_where(tx, _FIND_TOWN_BY_REQUEST, request_key)
 
 
 def list_town_rows(tx: TownTransaction) -> list[TownRow]:

@@ -65,6 +65,10 @@ class TownLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     dispatch_attempts_max: int = 5
     dispatch_backoff_ms: tuple[int, ...] = (30_000, 60_000, 120_000, 300_000, 600_000)
     container_restarts_per_hour_max: int = 10  # decisions 28
+    breaker_window_ms: int = 1_800_000  # town.md 0.1: of the failed starts that count
+    breaker_failed_starts_max: int = 20  # row 71: this many open the breaker
+    breaker_pause_ms: int = 300_000  # half an hour's failures are not mended at once; row 71
+    drain_ms_max: int = 420_000  # decisions 52: the container waits 300 s of it for its agents
     landing_attempts_max: int = 5
     landing_backoff_base_ms: int = 30_000  # min(2^n x this, max)
     landing_backoff_max_ms: int = 1_800_000
@@ -89,6 +93,7 @@ class TownLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         assert self.start_timeout_ms < self.start_deadline_ms
         assert self.alarm_inbox_ms < self.alarm_active_ms < self.alarm_idle_ms
         assert self.stop_grace_ms < self.stop_timeout_ms
+        assert self.breaker_pause_ms < self.breaker_window_ms
 
 
 class ContainerLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -124,6 +129,7 @@ class HttpLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     body_bytes_max: int = 1_048_576  # http.md 1
     verified_keys_kept_max: int = 256  # operators' keys; a forgotten one costs one actor call
+    known_names_kept_max: int = 1_000  # owners, and towns; a forgotten one costs one actor call
     shutdown_ms_max: int = 15_000  # decisions 52
     session_token_ms: int = 8 * 3_600_000  # http.md 4
     token_refresh_expired_ms_max: int = 86_400_000  # decisions 47

@@ -113,6 +113,11 @@ async def test_another_owners_town_and_user_answer_as_if_they_did_not_exist(
 
 
 async def test_the_first_owners_administrator_makes_keys_for_others(front: FrontWorld) -> None:
+    unknown = await front.call(
+        "POST", "/api/owners/eve/keys", {"scope": "read"}, credential=front.operator_key()
+    )
+    assert (unknown.status, unknown.code) == (404, "USER_NOT_FOUND")
+    await front.call("POST", "/api/owners", {"name": "eve"}, credential=front.operator_key())
     reply = await front.call(
         "POST", "/api/owners/eve/keys", {"scope": "read"}, credential=front.operator_key()
     )

@@ -10,7 +10,14 @@ import pytest
 
 from boomtown.actors.town import commands as c
 from boomtown.actors.town import questions as q
-from boomtown.actors.town.model import BeadStatus, BeadType, MergeMode, Priority
+from boomtown.actors.town.model import (
+    BeadStatus,
+    BeadType,
+    MergeMode,
+    Priority,
+    RefineryConfig,
+    RigConfig,
+)
 from boomtown.container_sim.model import AgentRole, Verdict
 from support.fake_town import AGENT, BEAD, CONVOY, ESCALATION, OTHER, REVIEW, RIG, SESSION, TOWN
 from support.front_world import SETTINGS, FrontWorld, open_front
@@ -339,10 +346,26 @@ async def test_a_rigs_address_is_judged_before_anything_is_written(
     registered = [call for call in front.fakes.owner("local").calls if call[0] == "register_rig"]
     if is_allowed:
         assert reply.status == 201
-        assert registered == [("register_rig", TOWN, "app", git_url, "main")]
+        assert registered == [("register_rig", TOWN, "app", git_url, "main", RigConfig(), None)]
     else:
         assert (reply.status, reply.code) == (400, "INVALID_GIT_URL")
         assert registered == []
+
+
+async def test_a_rigs_settings_and_its_idempotency_key_reach_the_owner(front: FrontWorld) -> None:
+    body = {"town_id": TOWN, "name": "app", "git_url": "https://example.invalid/a.git"}
+    settings = {"harness": "mine", "refinery": {"gates": [["make", "test"]]}, "unknown": 1}
+    path, key = "/api/users/local/rigs", front.operator_key()
+    sent = body | {"config": settings}
+    headers = {"Idempotency-Key": "k"}
+    reply = await front.call("POST", path, sent, credential=key, headers=headers)
+    assert reply.status == 201
+    assert reply.data["config"]["review_harness"] is None
+    config = RigConfig(harness="mine", refinery=RefineryConfig(gates=(("make", "test"),)))
+    assert front.fakes.owner("local").calls[-1][-2:] == (config, "k")
+    bad = await front.call("POST", path, body | {"config": {"harness": 7}}, credential=key)
+    assert (bad.status, bad.code) == (400, "INVALID_BODY")
+    assert bad.json["issues"][0]["path"] == "config.harness"
 
 
 async def test_local_addresses_serve_where_the_server_was_told_so() -> None:

@@ -6,10 +6,15 @@ import pytest
 
 from boomtown.errors import AccessDenied
 from boomtown.http.operator_keys import OperatorKeys
+from boomtown.http.owner_directory import OwnerDirectory
 from boomtown.http.principals import is_allowed
 from boomtown.limits import HttpLimits
 from support.fake_town import AT_ISO, KEY_ID, OTHER, FakeHost, id_of
 from support.front_world import open_front
+
+
+def keys_of(host: FakeHost, limits: HttpLimits) -> OperatorKeys:
+    return OperatorKeys(host, OwnerDirectory(host, limits), limits)
 
 
 def verifications(host: FakeHost) -> int:
@@ -18,7 +23,7 @@ def verifications(host: FakeHost) -> int:
 
 async def test_a_key_is_verified_once() -> None:
     host = FakeHost()
-    keys = OperatorKeys(host, HttpLimits())
+    keys = keys_of(host, HttpLimits())
     key = host.owner("local").add_key("operate")
     first = await keys.get_operator(key)
     assert (first.owner, first.scope) == ("local", "operate")
@@ -28,7 +33,7 @@ async def test_a_key_is_verified_once() -> None:
 
 async def test_wrong_keys_are_asked_about_every_time() -> None:
     host = FakeHost()
-    keys = OperatorKeys(host, HttpLimits())
+    keys = keys_of(host, HttpLimits())
     for _ in range(2):
         with pytest.raises(AccessDenied):
             await keys.get_operator("boomtown.local.wrong")
@@ -37,7 +42,7 @@ async def test_wrong_keys_are_asked_about_every_time() -> None:
 
 async def test_the_oldest_key_is_forgotten_beyond_the_bound() -> None:
     host = FakeHost()
-    keys = OperatorKeys(host, HttpLimits(verified_keys_kept_max=2))
+    keys = keys_of(host, HttpLimits(verified_keys_kept_max=2))
     made = [host.owner("local").add_key("read", id_of(number)) for number in range(20, 23)]
     for key in made:
         await keys.get_operator(key)

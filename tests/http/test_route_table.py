@@ -36,6 +36,8 @@ GET /healthz 200 none service
 GET /readyz 200 none service
 GET /openapi.json 200 none service
 POST /shutdown 202 operator service
+GET /api/owners 200 operator service
+POST /api/owners 201 operator service
 GET /api/owners/{{owner}}/keys 200 operator service
 POST /api/owners/{{owner}}/keys 201 operator service
 DELETE /api/owners/{{owner}}/keys/{{key}} 204 operator service
@@ -128,6 +130,7 @@ ROWS = [tuple(line.split()) for line in CONTRACT.split("\n") if line]
 
 # What a POST, PUT or PATCH needs at least; the other bodies may be empty.
 BODIES: dict[str, dict[str, Any]] = {
+    "/api/owners": {"name": "ann"},
     "/api/owners/{owner}/keys": {"scope": "read"},
     U + "/towns": {"name": "boom"},
     U + "/towns/{town}": {"name": "boom"},

@@ -222,6 +222,87 @@ async def test_unknown_things_are_404_and_nothing_is_made_of_them(world: RealWor
         assert (reply.status, reply.code) == (404, code)
 
 
+def object_files(data_dir: Path) -> list[str]:
+    """One per object that was ever called."""
+    found = data_dir.glob("actors/*/??/*.sqlite")
+    return sorted(f"{path.parts[-3]}/{path.name}" for path in found)
+
+
+async def test_made_up_names_make_no_file(tmp_path: Path) -> None:
+    asked = (
+        f"/api/towns/{OTHER}/status",
+        "/api/towns/nonsense/status",
+        f"/api/towns/{OTHER}/rigs/{OTHER}/beads",
+        f"/api/mayor/{OTHER}/tools/convoys",
+        f"/api/users/local/towns/{OTHER}",
+        f"/api/users/local/towns/{OTHER}/events",
+        f"/api/users/local/rigs/{OTHER}",
+        "/api/users/eve/towns",
+        "/api/owners/eve/keys",
+    )
+    async with open_world(tmp_path) as world:
+        before = object_files(tmp_path)
+        assert len(before) == 2  # the town, and the owner `local`
+        rig = {"town_id": OTHER, "name": "n", "git_url": "https://example.invalid/a.git"}
+        reply = await world.call("POST", "/api/users/local/rigs", rig)
+        assert (reply.status, reply.code) == (404, "TOWN_NOT_FOUND")
+        for path in asked:
+            assert (await world.call("GET", path)).status == 404
+            unknown = await world.call("GET", path, credential="boomtown.eve.secret")
+            assert (unknown.status, unknown.code) == (401, "UNAUTHENTICATED")
+        assert object_files(tmp_path) == before
+
+
+async def test_without_keys_made_up_towns_make_no_file(tmp_path: Path) -> None:
+    settings = msgspec.structs.replace(SETTINGS, no_auth=True)
+    async with open_world(tmp_path, settings) as world:
+        assert (await world.front.call("GET", "/api/users/ann/towns")).status == 200
+        before = object_files(tmp_path)
+        assert len(before) == 3  # ann's Owner too
+        for path in (
+            f"/api/towns/{OTHER}/status",
+            f"/api/users/ann/towns/{OTHER}/events",
+            f"/api/users/ann/towns/{world.town}/events",
+            f"/api/mayor/{OTHER}/tools/rigs",
+            "/api/owners/eve/keys",
+        ):
+            assert (await world.front.call("GET", path)).status == 404
+        assert object_files(tmp_path) == before
+
+
+async def test_another_owner_has_keys_and_towns_of_its_own(world: RealWorld) -> None:
+    await world.ok("POST", "/api/owners", {"name": "ann"})
+    made = await world.ok("POST", "/api/owners/ann/keys", {"scope": "admin"})
+    town = await world.ok("POST", "/api/users/ann/towns", {"name": "hers"}, credential=made["key"])
+    status = f"/api/towns/{town['id']}/status"
+    assert (await world.call("GET", status, credential=made["key"])).status == 200
+    for path, credential in ((status, world.key), (f"/api/towns/{world.town}/status", made["key"])):
+        foreign = await world.call("GET", path, credential=credential)
+        assert (foreign.status, foreign.code) == (404, "TOWN_NOT_FOUND")
+    await world.ok("DELETE", f"/api/users/ann/towns/{town['id']}", credential=made["key"])
+    gone = await world.call("GET", status, credential=made["key"])
+    assert (gone.status, gone.code) == (404, "TOWN_NOT_FOUND")
+
+
+async def test_a_rig_is_made_once_with_its_settings(world: RealWorld) -> None:
+    path = "/api/users/local/rigs"
+    git_url = "https://example.invalid/b.git"
+    body: dict[str, Any] = {"town_id": world.town, "name": "api", "git_url": git_url}
+    body["config"] = {"harness": "mine", "refinery": {"gates": [["true"]]}}
+    headers = {"Idempotency-Key": "rig"}
+    rig = await world.ok("POST", path, body, headers=headers)
+    assert await world.ok("POST", path, body, headers=headers) == rig
+    assert (rig["config"]["harness"], rig["config"]["refinery"]["gates"]) == ("mine", [["true"]])
+    assert (await world.ok("GET", f"{path}/{rig['id']}"))["config"] == rig["config"]
+    body["config"] = {"max_polecats_per_rig": 0}
+    other = await world.call("POST", path, body, headers=headers)
+    assert (other.status, other.code) == (409, "IDEMPOTENCY_MISMATCH")
+    body["name"] = "web"
+    refused = await world.call("POST", path, body)
+    assert (refused.status, refused.code) == (400, "INVALID_BODY")
+    assert [issue["path"] for issue in refused.json["issues"]] == ["max_polecats_per_rig"]
+
+
 async def test_an_idempotency_key_makes_one_of_each(world: RealWorld) -> None:
     headers = {"Idempotency-Key": "once"}
     towns = "/api/users/local/towns"

@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from boomtown.actors import Request, Response
-from boomtown.actors.runtime.runtime_errors import NoSuchMethod
+from boomtown.actors import NoSuchMethod, Request, Response
 from boomtown.actors.town import commands as c
 from boomtown.actors.town import questions as q
 from boomtown.actors.town import views as v
@@ -291,6 +290,7 @@ class FakeOwner:
         self.name = name
         self.keys: dict[str, tuple[str, str]] = {}
         self.calls: list[tuple[Any, ...]] = []
+        self.owners = {"local": AT_MS}  # the registry, of `local` alone
 
     def add_key(self, scope: str, key_id: str = KEY_ID) -> str:
         text = f"boomtown.{self.name}.secret-{scope}-{key_id[-2:]}"
@@ -316,9 +316,17 @@ class FakeOwner:
         return v.Answer(view=v.NothingView())
 
     async def register_rig(
-        self, town_id: TownId, name: str, git_url: str, default_branch: str
+        self,
+        town_id: TownId,
+        name: str,
+        git_url: str,
+        default_branch: str,
+        config: RigConfig,
+        idempotency_key: str | None,
     ) -> v.Answer:
-        self.calls.append(("register_rig", town_id, name, git_url, default_branch))
+        self.calls.append(
+            ("register_rig", town_id, name, git_url, default_branch, config, idempotency_key)
+        )
         return self._if_local(RIG_VIEW, town_id == TOWN, ErrorCode.TOWN_NOT_FOUND)
 
     async def delete_rig(self, rig_id: RigId, force: bool) -> v.Answer:
@@ -355,6 +363,25 @@ class FakeOwner:
             return refused(ErrorCode.KEY_NOT_FOUND)
         self.keys = kept
         return v.Answer(view=v.NothingView())
+
+    async def register_owner(self, name: str) -> v.Answer:
+        self.owners[name] = AT_MS
+        return await self.find_owner(name)
+
+    async def find_owner(self, name: str) -> v.Answer:
+        self.calls.append(("find_owner", name))
+        if name not in self.owners:
+            return refused(ErrorCode.USER_NOT_FOUND)
+        return v.Answer(view=_facts(name=name, created_at=self.owners[name]))
+
+    async def list_owners(self) -> v.Answer:
+        owners = [{"name": name, "created_at": at_ms} for name, at_ms in self.owners.items()]
+        return v.Answer(view=_facts(owners=owners))
+
+    async def find_town_owner(self, town_id: TownId) -> v.Answer:
+        self.calls.append(("find_town_owner", town_id))
+        found = _facts(owner="local")
+        return self._if_local(found, town_id == TOWN, ErrorCode.TOWN_NOT_FOUND)
 
     def _if_local(self, view: v.View, is_known: bool, code: ErrorCode) -> v.Answer:
         return v.Answer(view=view) if is_known and self.name == "local" else refused(code)

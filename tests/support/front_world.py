@@ -21,7 +21,7 @@ from boomtown.ids import AgentId, InstanceId, RigId, SessionId, TownId
 from boomtown.limits import HttpLimits
 from boomtown.testing import ManualClock
 from boomtown.wire import encode_json
-from support.fake_town import AGENT, INSTANCE, RIG, SESSION, TOWN, FakeHost
+from support.fake_town import AGENT, AT_MS, INSTANCE, RIG, SESSION, TOWN, FakeHost
 
 SIGNING_KEY = "k" * 43
 SETTINGS = FrontSettings(
@@ -96,6 +96,7 @@ class FrontWorld:
 
     def operator_key(self, scope: str = "admin", *, owner: str = "local") -> str:
         """A key of the fake owner."""
+        self.fakes.owner("local").owners.setdefault(owner, AT_MS)
         return self.fakes.owner(owner).add_key(scope)
 
     def session_token(
