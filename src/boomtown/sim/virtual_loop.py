@@ -31,6 +31,7 @@ import contextlib
 import contextvars
 import gc
 import heapq
+import re
 import selectors
 from collections.abc import Callable, Coroutine, Generator, Mapping
 from typing import Any, NoReturn, TypeVar, cast
@@ -47,6 +48,7 @@ ORDER_WINDOW = 8
 PASSES_PER_INSTANT_MAX = 1_000_000
 OFFLOAD_MS_MAX = 4
 AWAIT_CHAIN_SHOWN_MAX = 6
+DEFAULT_NAME = re.compile(r"Task-[0-9]+")  # of tasks that were not made by the loop: inline events
 # How often a task that goes on waiting after it was cancelled is cancelled again at the end.
 CLOSE_ROUNDS_MAX = 10
 START_MS = 1_800_000_000_000  # 2027-01-15, the same as boomtown.testing.ManualClock
@@ -312,13 +314,21 @@ class VirtualClock:
 
 def describe_tasks(loop: asyncio.AbstractEventLoop) -> str:
     """Which tasks wait and where, sorted by name."""
-    waiting = [f"{task.get_name()}: {_where_it_waits(task)}" for task in _tasks_by_name(loop)]
+    waiting = [
+        f"{DEFAULT_NAME.sub('unnamed task', task.get_name())}: {_where_it_waits(task)}"
+        for task in _tasks_by_name(loop)
+    ]
     return "waiting: " + "; ".join(waiting) if waiting else "no task is left"
 
 
 def _tasks_by_name(loop: asyncio.AbstractEventLoop) -> list[asyncio.Task[Any]]:
-    # Shorter first: so numbered names sort as numbers do, whatever number they began at.
-    return sorted(asyncio.all_tasks(loop), key=lambda task: (len(task.get_name()), task.get_name()))
+    # Shorter first: so numbered names sort as numbers do. Those that asyncio itself has numbered,
+    # through the whole process, come last: else their place would depend on where it began.
+    def place(task: asyncio.Task[Any]) -> tuple[bool, int, str]:
+        name = task.get_name()
+        return DEFAULT_NAME.fullmatch(name) is not None, len(name), name
+
+    return sorted(asyncio.all_tasks(loop), key=place)
 
 
 def _where_it_waits(task: asyncio.Task[Any]) -> str:

@@ -45,7 +45,7 @@ from boomtown.sim.machine import Machine
 from boomtown.sim.network import LinkQuality, Network
 from boomtown.sim.run_trace import Fact, Trace
 from boomtown.sim.vfs import DiskFlush, SimulatedVfs, folder_lister, folder_maker, virtual_sqlite
-from boomtown.sim.virtual_loop import VirtualClock, VirtualLoop
+from boomtown.sim.virtual_loop import VirtualClock, VirtualLoop, describe_tasks
 
 T = TypeVar("T")
 
@@ -97,6 +97,7 @@ class World:
         self.entropy = ChosenEntropy(choices)
         self.ledger: list[Fact] = []  # what the outside was told, in order
         self.trace = Trace(self.clock.now_ms)
+        self._loop = loop
         self._choices = choices
         self._scenario = scenario
         self._services = dict(scenario.services())
@@ -146,13 +147,13 @@ class World:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def retry(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Make a call until it is answered: again after each outage, and after each failure that
-        says that it may be tried again. So it may be carried out more than once."""
+    async def retry(self, call: Callable[..., Awaitable[T]], *args: Any) -> T:
+        """Make `call(*args)` until it is answered: again after each outage, and after each
+        failure that says that it may be tried again. So it may be carried out more than once."""
         while True:
             await self.wait_until_up()
             try:
-                return await call()
+                return await call(*args)
             except DurableObjectError as error:
                 if not error.retryable:
                     raise
@@ -201,6 +202,11 @@ class World:
         they raise."""
         machine = asyncio.create_task(self._machine.run(), name="machine")
         run_ms_max = self._scenario.limits.run_ms_max
+        waiting: list[str] = []
+        # Before the bound's own timer: what the tasks wait for is gone once they are cancelled.
+        timer = self.clock.call_at_ms(
+            self.clock.now_ms() + run_ms_max, lambda: waiting.append(describe_tasks(self._loop))
+        )
         bound = asyncio.timeout(run_ms_max / 1000)
         try:
             async with bound:
@@ -210,9 +216,11 @@ class World:
                 await self._alongside(machine, invariant)
         except TimeoutError as error:
             if bound.expired():
-                raise TimeoutError(f"the run took {run_ms_max} ms of virtual time") from error
+                told = "; ".join(waiting)
+                raise TimeoutError(f"{run_ms_max} ms of virtual time are over; {told}") from error
             raise
         finally:
+            timer.cancel()
             self._machine.shut_down()
             await machine
 

@@ -1,0 +1,289 @@
+"""What a test may do to the objects of a host (durable-actors 8)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from boomtown.actors import (
+    AlarmInfo,
+    Durability,
+    DurableObject,
+    DurableObjectError,
+    DurableObjectState,
+    Env,
+    Host,
+    Response,
+)
+from boomtown.entropy import SeededEntropy, SystemSecrets
+from boomtown.testing import (
+    ManualClock,
+    abort,
+    abort_all,
+    evict,
+    evict_all,
+    list_ids,
+    reset,
+    run_alarm,
+    run_in_object,
+)
+from boomtown.testing.manual_clock import run_passes
+
+FAR_AHEAD_MS = 60_000
+
+
+class Room(DurableObject):
+    """Remembers in storage and in memory, and can be kept busy."""
+
+    def __init__(self, ctx: DurableObjectState, env: Env) -> None:
+        super().__init__(ctx, env)
+        self.in_memory = 0
+        self.released = asyncio.Event()
+
+    async def remember(self, value: int) -> None:
+        self.in_memory = value
+        await self.ctx.storage.put("value", value)
+
+    async def recall(self) -> list[int | None]:
+        return [self.in_memory, await self.ctx.storage.get("value")]
+
+    async def wait_for_release(self) -> str:
+        await self.released.wait()
+        return "released"
+
+    async def set_alarm(self, span_ms: int) -> None:
+        await self.ctx.storage.set_alarm(self.env.CLOCK.now_ms() + span_ms)
+
+    async def runs(self) -> list[list[int]]:
+        return await self.ctx.storage.get("runs") or []
+
+    async def alarm(self, info: AlarmInfo) -> None:
+        if await self.ctx.storage.get("fails"):
+            raise ValueError("the handler failed")
+        runs = await self.ctx.storage.get("runs") or []
+        await self.ctx.storage.put("runs", [*runs, [info.scheduled_time, info.retry_count]])
+
+
+class Plain(DurableObject):
+    """Has no alarm."""
+
+    async def touch(self) -> None:
+        await self.ctx.storage.put("touched", True)
+
+
+@pytest.fixture
+async def host(tmp_path: Path, manual_clock: ManualClock) -> AsyncIterator[Host]:
+    async with Host(
+        classes={"Room": Room, "Plain": Plain},
+        data_dir=tmp_path,
+        clock=manual_clock,
+        entropy=SeededEntropy(1),
+        secrets=SystemSecrets(),
+        durability=Durability.PROCESS,
+        bindings={"CLOCK": manual_clock},
+    ) as started:
+        yield started
+
+
+@pytest.fixture
+def room(host: Host) -> Any:
+    return host.namespace("Room").get_by_name("lobby")
+
+
+async def test_case_037_an_evicted_object_has_lost_its_memory_and_kept_its_storage(
+    room: Any,
+) -> None:
+    await room.remember(5)
+    await evict(room)
+    assert await room.recall() == [0, 5]
+
+
+async def test_case_038_an_object_that_never_ran_cannot_be_evicted(room: Any) -> None:
+    with pytest.raises(DurableObjectError, match="not running"):
+        await evict(room)
+
+
+async def test_case_039_an_eviction_waits_for_a_busy_object(host: Host, room: Any) -> None:
+    await room.remember(5)
+    call = asyncio.create_task(room.wait_for_release())
+    await run_passes()
+    eviction = asyncio.create_task(evict(room))
+    await run_passes()
+    assert not eviction.done()
+    await run_in_object(room, lambda instance, ctx: instance.released.set())
+    await eviction
+    assert await call == "released"
+    assert host.statistics().live_objects == 0
+
+
+async def test_case_039_an_eviction_gives_up_after_thirty_seconds(
+    manual_clock: ManualClock, room: Any
+) -> None:
+    call = asyncio.create_task(room.wait_for_release())
+    await run_passes()
+    eviction = asyncio.create_task(evict(room))
+    await manual_clock.advance_ms(29_999)
+    assert not eviction.done()
+    await manual_clock.advance_ms(1)
+    with pytest.raises(DurableObjectError, match="busy for 30000 ms"):
+        await eviction
+    await run_in_object(room, lambda instance, ctx: instance.released.set())
+    assert await call == "released"
+
+
+async def test_case_193_an_alarm_that_is_run_is_gone(manual_clock: ManualClock, room: Any) -> None:
+    await room.set_alarm(FAR_AHEAD_MS)
+    assert await run_alarm(room)
+    assert not await run_alarm(room)
+    assert await room.runs() == [[manual_clock.now_ms() + FAR_AHEAD_MS, 0]]
+    await manual_clock.advance_ms(FAR_AHEAD_MS)
+    assert len(await room.runs()) == 1
+
+
+async def test_case_193_a_failed_alarm_raises_here_and_is_not_retried(
+    manual_clock: ManualClock, room: Any
+) -> None:
+    await run_in_object(room, lambda instance, ctx: ctx.storage.put("fails", True))
+    await room.set_alarm(FAR_AHEAD_MS)
+    with pytest.raises(ValueError, match="the handler failed"):
+        await run_alarm(room)
+    await run_in_object(room, lambda instance, ctx: ctx.storage.delete("fails"))
+    await manual_clock.advance_ms(2 * FAR_AHEAD_MS)
+    assert await room.runs() == []
+
+
+async def test_case_193_a_class_without_alarms_has_none_to_run(host: Host) -> None:
+    assert not await run_alarm(host.namespace("Plain").get_by_name("p"))
+
+
+async def test_case_194_a_redirect_passes_through(room: Any) -> None:
+    def redirect(instance: Room, ctx: DurableObjectState) -> Response:
+        return Response(status=302, headers={"location": "/elsewhere"})
+
+    response = await run_in_object(room, redirect)
+    assert (response.status, response.headers["location"]) == (302, "/elsewhere")
+
+
+async def test_a_body_that_is_streamed_is_read_inside_the_object(room: Any) -> None:
+    def stream(instance: Room, ctx: DurableObjectState) -> Response:
+        async def parts() -> AsyncIterator[bytes]:
+            yield str(await ctx.storage.get("value")).encode()
+
+        return Response(parts())
+
+    await room.remember(5)
+    assert await (await run_in_object(room, stream)).text() == "5"
+
+
+async def test_case_195_used_ids_are_listed_and_the_alarm_index_is_not(host: Host) -> None:
+    rooms = host.namespace("Room")
+    assert list_ids(rooms) == []
+    stubs: list[Any] = [rooms.get_by_name(name) for name in ("a", "b", "c")]
+    rooms.get_by_name("never called")
+    for stub in stubs:
+        await stub.set_alarm(FAR_AHEAD_MS)
+    await host.namespace("Plain").get_by_name("other").touch()
+    assert list_ids(rooms) == sorted((stub.id for stub in stubs), key=str)
+    await evict_all(host)
+    assert len(list_ids(rooms)) == 3
+
+
+async def test_case_196_an_evicted_object_answers_its_next_call(room: Any) -> None:
+    await room.remember(5)
+    await evict(room)
+    await room.remember(6)
+    assert await room.recall() == [6, 6]
+
+
+async def test_a_function_is_an_event_of_the_object(room: Any) -> None:
+    """Writes are committed, the gate holds it off, and its result is not copied."""
+    order: list[str] = []
+
+    async def block(instance: Room, ctx: DurableObjectState) -> Room:
+        async def section() -> None:
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            order.append("section")
+
+        await ctx.block_concurrency_while(section)
+        await ctx.storage.put("value", 7)
+        return instance
+
+    first = asyncio.create_task(run_in_object(room, block))
+    await asyncio.sleep(0)
+    await run_in_object(room, lambda instance, ctx: order.append("second"))
+    assert order == ["section", "second"]
+    assert isinstance(await first, Room)
+    await evict(room)
+    assert await room.recall() == [0, 7]
+
+
+async def test_a_function_raises_what_it_raises(room: Any) -> None:
+    class OfTheTest(Exception):
+        """Would reach a caller of the stub as RemoteError."""
+
+    def fail(instance: Room, ctx: DurableObjectState) -> None:
+        raise OfTheTest
+
+    with pytest.raises(OfTheTest):
+        await run_in_object(room, fail)
+
+
+async def test_an_aborted_object_gives_its_callers_the_reason(host: Host, room: Any) -> None:
+    await room.remember(5)
+    call = asyncio.create_task(room.wait_for_release())
+    await run_passes()
+    await abort(room, "the test says so")
+    with pytest.raises(DurableObjectError, match="the test says so"):
+        await call
+    assert await host.namespace("Room").get_by_name("lobby").recall() == [0, 5]
+    with pytest.raises(DurableObjectError, match="not running"):
+        await abort(host.namespace("Room").get_by_name("nobody"))
+
+
+async def test_all_objects_are_evicted_or_aborted(host: Host) -> None:
+    stubs: list[Any] = [host.namespace("Room").get_by_name(name) for name in ("a", "b")]
+    for stub in stubs:
+        await stub.remember(5)
+    await evict_all(host)
+    assert host.statistics().live_objects == 0
+    assert [await stub.recall() for stub in stubs] == [[0, 5], [0, 5]]
+    await abort_all(host, "all of them")
+    assert host.statistics().live_objects == 0
+    with pytest.raises(DurableObjectError, match="all of them"):
+        await stubs[0].recall()
+    assert await host.namespace("Room").get_by_name("a").recall() == [0, 5]
+
+
+@pytest.mark.parametrize("is_evicted_before", [False, True])
+async def test_a_reset_deletes_all_data_and_all_alarms(
+    host: Host, manual_clock: ManualClock, is_evicted_before: bool
+) -> None:
+    rooms = host.namespace("Room")
+    old: Any = rooms.get_by_name("lobby")
+    await old.remember(5)
+    await old.set_alarm(FAR_AHEAD_MS)
+    if is_evicted_before:
+        await evict(old)
+    await reset(host)
+    assert list_ids(rooms) == []
+    await manual_clock.advance_ms(2 * FAR_AHEAD_MS)
+    assert list_ids(rooms) == []
+    fresh: Any = rooms.get_by_name("lobby")
+    assert await fresh.recall() == [0, None]
+    assert await fresh.runs() == []
+    await fresh.set_alarm(FAR_AHEAD_MS)
+    await manual_clock.advance_ms(FAR_AHEAD_MS)
+    assert len(await fresh.runs()) == 1
+
+
+async def test_objects_may_not_use_what_is_for_tests(host: Host, room: Any) -> None:
+    def evict_myself(instance: Room, ctx: DurableObjectState) -> Any:
+        return list_ids(host.namespace("Room"))
+
+    with pytest.raises(RuntimeError, match="it is for tests"):
+        await run_in_object(room, evict_myself)
