@@ -9,7 +9,12 @@ from pathlib import Path
 from boomtown.clock import Clock
 from boomtown.container_sim.agent.order import AgentOrder
 from boomtown.container_sim.agent_process import AgentProcess, spawn_agent
-from boomtown.container_sim.boot_order import INSTANCE_VARIABLE, TEST_RUN_VARIABLE, BootOrder
+from boomtown.container_sim.boot_order import (
+    INSTANCE_VARIABLE,
+    SESSION_VARIABLE,
+    TEST_RUN_VARIABLE,
+    BootOrder,
+)
 from boomtown.container_sim.git_environment import git_environment
 from boomtown.container_sim.git_port import GitPort
 from boomtown.container_sim.ledger import Ledger
@@ -50,6 +55,8 @@ class ProcessBirths:
             ledger=self._ledger,
             output=OutputRing(self._clock, bytes_max=limits.agent_output_bytes_max),
             clock=self._clock,
+            limits=limits,
+            has_terminal=order.harness.tty,
         )
 
     def _environment(self, order: StartSession, worktree: Path) -> dict[str, str]:
@@ -74,7 +81,7 @@ class ProcessBirths:
             environment[f"GASTOWN_{name}"] = value
             environment[f"BOOMTOWN_{name}"] = value
         return environment | {
-            "BOOMTOWN_SESSION_ID": order.session_id,
+            SESSION_VARIABLE: order.session_id,
             "BOOMTOWN_BEAD_ID": order.bead_id,
             "BOOMTOWN_BRANCH": order.branch,
             "BOOMTOWN_WORKTREE": str(worktree),

@@ -19,12 +19,20 @@ from pathlib import Path
 
 from boomtown.clock import Clock
 from boomtown.container_sim import launcher
+from boomtown.container_sim.agent_watch import AgentWatch
 from boomtown.container_sim.ledger import Ledger, LedgerEntry
 from boomtown.container_sim.output_ring import OutputRing
-from boomtown.container_sim.process_groups import end_groups, find_start_mark, signal_group
+from boomtown.container_sim.process_groups import (
+    Mark,
+    end_groups,
+    find_start_mark,
+    session_mark,
+    signal_group,
+)
 from boomtown.error_codes import ErrorCode
 from boomtown.errors import error_for
 from boomtown.ids import SessionId
+from boomtown.limits import ContainerLimits
 
 BIRTH_MS_MAX = 10_000  # from the fork to the launcher's first word, on a very busy machine
 
@@ -32,10 +40,14 @@ log = logging.getLogger(__name__)
 
 
 class AgentProcess:
-    """A child that leads its own process group."""
+    """A child that leads its own process group, and whatever carries its session's mark."""
 
-    def __init__(self, process: Process, output: OutputRing, clock: Clock) -> None:
+    def __init__(
+        self, process: Process, mark: Mark, output: OutputRing, watch: AgentWatch, clock: Clock
+    ) -> None:
         self._process = process
+        self._mark = mark
+        self._watch = watch
         self._clock = clock
         self.output = output
 
@@ -47,12 +59,15 @@ class AgentProcess:
         """The exit code, negative for a signal; others of the group may still live."""
         return await self._process.wait()
 
+    async def find_breach(self) -> str | None:
+        return await self._watch.find_breach()
+
     async def end(self, *, grace_ms: int, kill_wait_ms: int) -> int:
-        """End the whole group and return the leader's exit code. Returns only when nothing of
-        the group lives, however long a process is stuck in the kernel."""
+        """End the group and all that is marked, and return the leader's exit code. Returns only
+        when none of them lives, however long a process is stuck in the kernel."""
         group = frozenset({self.pid})
         while not await end_groups(
-            group, None, grace_ms=grace_ms, kill_wait_ms=kill_wait_ms, clock=self._clock
+            group, self._mark, grace_ms=grace_ms, kill_wait_ms=kill_wait_ms, clock=self._clock
         ):
             log.warning("group_lives_on pid=%s", self.pid)
         self.output.close()
@@ -69,6 +84,8 @@ async def spawn_agent(
     ledger: Ledger,
     output: OutputRing,
     clock: Clock,
+    limits: ContainerLimits,
+    has_terminal: bool,
 ) -> AgentProcess:
     """Give birth to an agent. Raises CONTAINER_ERROR when the launcher does not come up."""
     ready_read, ready_write = os.pipe()
@@ -97,7 +114,17 @@ async def spawn_agent(
         os.write(go_write, b"g")
         await _feed(process, standard_input)
         is_born = True
-        return AgentProcess(process, output, clock)
+        mark = session_mark(session_id)
+        watch = AgentWatch(
+            process.pid,
+            mark,
+            output,
+            clock,
+            worktree=folder,
+            has_terminal=has_terminal,
+            limits=limits,
+        )
+        return AgentProcess(process, mark, output, watch, clock)
     finally:
         os.close(ready_read)
         os.close(go_write)

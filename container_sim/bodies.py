@@ -3,9 +3,10 @@
 Theory of operation. A session is registered first and worked on after: `start` answers as soon as
 the session is `starting`, and its heartbeats flow from that moment, so a clone of minutes looks
 alive (town.md 10, row 68). One task per session then does, in this order: fetch, worktree, birth
-of the agent, waiting, the end of its whole process group, removal of the worktree, the change to
-`exited` or `failed`, and the completion, told until it is heard. So whoever reads a final state
-knows that no process and no worktree of the session is left.
+of the agent, waiting while it is watched (agent_watch.py), the end of its whole process group and
+of whatever else carries its mark, removal of the worktree, the change to `exited` or `failed`, and
+the completion, told until it is heard. So whoever reads a final state knows that no process and no
+worktree of the session is left.
 
 Idempotent by session_id: the same session again is answered with its state, living or over; an
 agent that has another living session is a conflict. Nothing is durable here but the ledger: when
@@ -52,6 +53,7 @@ class Body:
         )
         self.stop_wanted = asyncio.Event()
         self.stop_reason = ""
+        self.is_at_fault = False  # stopped for a bound that the agent did not keep
         self.grace_ms = order.stop_grace_ms
         self.changed = asyncio.Event()
         self.over = asyncio.Event()
@@ -67,6 +69,12 @@ class Body:
             self.stop_reason = reason
             self.grace_ms = grace_ms
             self.stop_wanted.set()
+
+    def break_off(self, reason: str) -> None:
+        """The agent is past one of its bounds."""
+        if not self.stop_wanted.is_set():
+            self.is_at_fault = True
+            self.want_stop(reason, grace_ms=self.order.stop_grace_ms)
 
 
 class Bodies:
@@ -208,6 +216,7 @@ class Bodies:
         assert agent is not None
         exiting = asyncio.ensure_future(agent.wait_exit())
         stopping = asyncio.ensure_future(body.stop_wanted.wait())
+        watching = self._tasks.create_task(self._watch(body, agent))
         try:
             with suppress(TimeoutError):
                 async with deadline(self._clock, body.order.run_ms_max):
@@ -221,10 +230,18 @@ class Bodies:
         finally:
             exiting.cancel()
             stopping.cancel()
+            watching.cancel()
         body.move_to(BodyState.STOPPING)
         ended = await agent.end(grace_ms=body.grace_ms, kill_wait_ms=self._kill_wait_ms)
-        state = BodyState.FAILED if is_timeout else BodyState.EXITED
+        state = BodyState.FAILED if is_timeout or body.is_at_fault else BodyState.EXITED
         return self._ending(body, state, ended, reason)
+
+    async def _watch(self, body: Body, agent: AgentBody) -> None:
+        """Look at the agent at its birth and with each beat, until it is past a bound."""
+        while (breach := await agent.find_breach()) is None:
+            await self._clock.sleep_until_ms(self._clock.now_ms() + body.order.heartbeat_ms)
+        log.warning("agent_broken_off session=%s reason=%s", body.order.session_id, breach)
+        body.break_off(breach)
 
     async def _leave(self, body: Body) -> None:
         try:

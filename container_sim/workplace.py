@@ -48,6 +48,10 @@ class AgentBody(Protocol):
         """The exit code, negative for a signal; others of its group may still live."""
         ...
 
+    async def find_breach(self) -> str | None:
+        """Look at it once: why it must be ended, None while it keeps its bounds."""
+        ...
+
     async def end(self, *, grace_ms: int, kill_wait_ms: int) -> int:
         """End the whole group and return the exit code, when nothing of it lives."""
         ...

@@ -29,6 +29,7 @@ from boomtown.container_sim.model import (
 from boomtown.container_sim.process_groups import find_start_mark
 from boomtown.error_codes import ErrorCode
 from boomtown.ids import AgentId, SessionId
+from boomtown.limits import ContainerLimits
 from support.container_orders import AGENT, BEAD, RIG, TOWN, work_order
 from support.container_world import CALL_MS, ContainerWorld, open_container_world, with_fields
 
@@ -343,7 +344,7 @@ async def test_containers_of_a_killed_server_die_and_their_ledgers_are_swept(
             await clock.sleep_until_ms(clock.now_ms() + 20)
         left = tmp_path / "killed" / "data" / "containers"
         assert len(list(left.glob("*/ledger.jsonl"))) == 1
-        next_world = ContainerWorld(tmp_path / "killed", world.api, {})
+        next_world = ContainerWorld(tmp_path / "killed", world.api, {}, ContainerLimits())
         async with next_world.manager:
             assert list(left.glob("*/ledger.jsonl")) == []
 

@@ -17,6 +17,7 @@ from boomtown.container_sim.manager import ContainerManager
 from boomtown.container_sim.model import BodyState, InstanceGone, Known, StartOutcome, StartSession
 from boomtown.entropy import SeededEntropy, SystemSecrets
 from boomtown.ids import InstanceId, SessionId, TownId
+from boomtown.limits import ContainerLimits
 from support.container_orders import TOWN
 from support.git_origin import GitOrigin
 from support.town_api import TownApi, open_town_api
@@ -28,7 +29,13 @@ OVER = (BodyState.EXITED, BodyState.FAILED)
 class ContainerWorld:
     """What a test of real containers touches."""
 
-    def __init__(self, folder: Path, api: TownApi, harnesses: dict[str, HarnessSpec]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        api: TownApi,
+        harnesses: dict[str, HarnessSpec],
+        limits: ContainerLimits,
+    ) -> None:
         self.folder = folder
         self.api = api
         self.data_dir = folder / "data"
@@ -40,6 +47,7 @@ class ContainerWorld:
             harnesses=harnesses,
             allow_local_git=True,
             agent_log=str(self.agent_log),
+            limits=limits,
         )
         self.manager = self.make_manager()
         self._origin: GitOrigin | None = None
@@ -122,11 +130,14 @@ def mint_container_token(town_id: TownId, instance_id: InstanceId) -> str:
 
 @asynccontextmanager
 async def open_container_world(
-    folder: Path, *, harnesses: dict[str, HarnessSpec] | None = None
+    folder: Path,
+    *,
+    harnesses: dict[str, HarnessSpec] | None = None,
+    limits: ContainerLimits | None = None,
 ) -> AsyncGenerator[ContainerWorld]:
     """A world with its manager entered; everything is ended on the way out."""
     async with open_town_api() as api:
-        world = ContainerWorld(folder, api, harnesses or {})
+        world = ContainerWorld(folder, api, harnesses or {}, limits or ContainerLimits())
         async with world.manager:
             yield world
 

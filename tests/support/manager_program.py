@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from boomtown.container_sim.model import BodyState, Known
+from boomtown.limits import ContainerLimits
 from support.container_orders import TOWN, work_order
 from support.container_world import CALL_MS, ContainerWorld
 from support.town_api import TownApi
@@ -19,7 +20,7 @@ HANG = "```recipe\nhang\n```\n"
 async def main(folder: str, api_url: str, git_url: str) -> None:
     api = TownApi()
     api.url = api_url
-    world = ContainerWorld(Path(folder), api, {})
+    world = ContainerWorld(Path(folder), api, {}, ContainerLimits())
     order = work_order(session_id="s1", git_url=git_url, body=HANG)
     async with world.manager as manager:
         await world.start(order)
