@@ -28,14 +28,13 @@ from boomtown.http.error_responses import error_response, failure_of
 from boomtown.http.operator_keys import OperatorKeys
 from boomtown.http.owner_directory import OwnerDirectory
 from boomtown.http.payloads import payload
+from boomtown.http.request_log import REQUEST_ID_HEADER, log_request, new_request_id
 from boomtown.http.route_table import ROUTES
 from boomtown.http.services import SERVICES, FrontServices
-from boomtown.ids import new_id
 from boomtown.wire import encode_json
 
 logger = logging.getLogger("boomtown.http")
 
-REQUEST_ID_HEADER = "X-Request-Id"
 _REQUEST_ID = web.RequestKey("request_id", str)  # where a request keeps its own
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _CORS_MAX_AGE_S = 600
@@ -74,13 +73,12 @@ async def answer_every_request(request: web.Request, handler: Endpoint) -> web.S
         if failure.is_fault:
             logger.error("request_failed request_id=%s", request_id, exc_info=error)
         response = error_response(failure, request_id=request_id)
-    logger.info(
-        "request method=%s path=%s status=%d ms=%d request_id=%s",
+    log_request(
         request.method,
         request.rel_url.raw_path,
-        response.status,
-        services.clock.monotonic_ms() - began_ms,
-        request_id,
+        status=response.status,
+        elapsed_ms=services.clock.monotonic_ms() - began_ms,
+        request_id=request_id,
     )
     return response
 
@@ -141,7 +139,7 @@ def _request_id(services: FrontServices, request: web.Request) -> str:
     given = request.headers.get(REQUEST_ID_HEADER, "")
     if _SANE_REQUEST_ID.fullmatch(given):
         return given
-    return new_id(services.clock.now_ms(), services.entropy, label="request")
+    return new_request_id(services)
 
 
 def _is_same_host(request: web.Request, origin: str) -> bool:

@@ -21,7 +21,6 @@ from pathlib import Path
 
 import msgspec
 import psutil
-from aiohttp import web
 
 from boomtown.actors import Durability, DurableObject, Host
 from boomtown.actors.town.commands import Caller, CallerKind, CommandRequest, ReportContainerGone
@@ -43,6 +42,7 @@ from boomtown.http.services import (
     FrontServices,
     FrontSettings,
 )
+from boomtown.http.serving import serve_app
 from boomtown.http.tokens import Tokens
 from boomtown.ids import InstanceId, TownId
 from boomtown.settings import LOOPBACK, Settings
@@ -99,10 +99,7 @@ async def open_server(
         await _ensure_operator_key(data, host)
         shutdown = asyncio.Event()
         app = make_app(parts.make_services(host, shutdown, public_classes=tuple(classes)))
-        runner = web.AppRunner(app, shutdown_timeout=1.0, access_log=None)
-        await runner.setup()
-        stack.push_async_callback(runner.cleanup)
-        await web.SockSite(runner, listener).start()
+        await stack.enter_async_context(serve_app(app, listener))
         stack.push_async_callback(container_life.aclose)
         data.announce(url)
         yield RunningServer(

@@ -60,6 +60,8 @@ class ErrorCode(enum.StrEnum):
     UNKNOWN_HARNESS = "UNKNOWN_HARNESS"
     AGENT_COMMAND_NOT_FOUND = "AGENT_COMMAND_NOT_FOUND"
     PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE"
+    INVALID_HTTP = "INVALID_HTTP"
+    HEADERS_TOO_LARGE = "HEADERS_TOO_LARGE"
     # who sent it
     UNAUTHENTICATED = "UNAUTHENTICATED"
     SESSION_ENDED = "SESSION_ENDED"
@@ -137,6 +139,8 @@ REGISTRY: dict[ErrorCode, ErrorSpec] = {
     _C.UNKNOWN_HARNESS: _S(_K.BAD_REQUEST, "No harness of that name is configured"),
     _C.AGENT_COMMAND_NOT_FOUND: _S(_K.BAD_REQUEST, "The agent command does not exist"),
     _C.PAYLOAD_TOO_LARGE: _S(_K.TOO_LARGE, "The body is too large"),
+    _C.INVALID_HTTP: _S(_K.BAD_REQUEST, "The request is not valid HTTP"),
+    _C.HEADERS_TOO_LARGE: _S(_K.TOO_LARGE, "The request line or its headers are too large", 431),
     _C.UNAUTHENTICATED: _S(_K.UNAUTHENTICATED, "Authentication required"),
     _C.SESSION_ENDED: _S(_K.UNAUTHENTICATED, "The session of this token has ended"),
     _C.FORBIDDEN_SCOPE: _S(_K.FORBIDDEN, "The key's scope does not allow this"),

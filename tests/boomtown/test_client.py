@@ -25,7 +25,7 @@ async def front() -> AsyncIterator[FrontWorld]:
 
 @pytest.fixture
 async def client(front: FrontWorld) -> AsyncIterator[BoomtownClient]:
-    async with BoomtownClient(str(front.server.make_url("/")), front.operator_key()) as made:
+    async with BoomtownClient(front.origin, front.operator_key()) as made:
         yield made
 
 

@@ -46,11 +46,21 @@ async def test_each_request_is_one_line_without_its_query(
         reply = await front.call("GET", f"{BEADS}?status=secret", credential=front.operator_key())
     lines = [record.getMessage() for record in caplog.records if record.name == "boomtown.http"]
     request_id = reply.headers["X-Request-Id"]
-    assert lines == [f"request method=GET path={BEADS} status=400 ms=0 request_id={request_id}"]
+    assert lines == [f"GET {BEADS} 400 0 ms  {request_id}"]
+
+
+async def test_the_line_of_a_success_is_short_and_its_record_has_the_id(
+    front: FrontWorld, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, logger="boomtown.http"):
+        reply = await front.call("GET", "/health")
+    (record,) = [record for record in caplog.records if record.name == "boomtown.http"]
+    assert record.getMessage() == "GET /health 200 0 ms"
+    assert record.__dict__["request_id"] == reply.headers["X-Request-Id"]
 
 
 async def test_a_page_of_another_site_is_refused(front: FrontWorld) -> None:
-    for origin in ("https://evil.example", "null", f"ftp://{front.server.host}", "http://[x"):
+    for origin in ("https://evil.example", "null", f"ftp://127.0.0.1:{front.port}", "http://[x"):
         reply = await front.call("GET", "/health", headers={"Origin": origin})
         assert (reply.status, reply.code) == (403, "FORBIDDEN_ORIGIN")
 

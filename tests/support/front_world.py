@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from io import BytesIO
@@ -10,12 +11,12 @@ from typing import Any
 
 import msgspec
 from aiohttp import ClientSession
-from aiohttp.test_utils import TestServer
 from yarl import URL
 
 from boomtown.entropy import SeededEntropy, SystemSecrets
 from boomtown.http.app import make_app
 from boomtown.http.services import FrontServices, FrontSettings, ObjectHost
+from boomtown.http.serving import serve_app
 from boomtown.http.tokens import Tokens
 from boomtown.ids import AgentId, InstanceId, RigId, SessionId, TownId
 from boomtown.limits import HttpLimits
@@ -23,6 +24,7 @@ from boomtown.testing import ManualClock
 from boomtown.wire import encode_json
 from support.fake_town import AGENT, AT_MS, INSTANCE, RIG, SESSION, TOWN, FakeHost
 
+LOOPBACK = "127.0.0.1"
 SIGNING_KEY = "k" * 43
 SETTINGS = FrontSettings(
     version="9.9.9",
@@ -56,16 +58,16 @@ class Reply(msgspec.Struct, frozen=True):
 class FrontWorld:
     """One front; made by `open_front`."""
 
-    def __init__(self, services: FrontServices, server: TestServer, http: ClientSession) -> None:
+    def __init__(self, services: FrontServices, port: int, http: ClientSession) -> None:
         self.services = services
-        self.server = server
+        self.port = port
         self.http = http
         self.tokens = services.tokens
 
     @property
     def origin(self) -> str:
         """As a browser would say it: no slash at the end."""
-        return str(self.server.make_url("/").origin())
+        return f"http://{LOOPBACK}:{self.port}"
 
     @property
     def fakes(self) -> FakeHost:
@@ -93,6 +95,15 @@ class FrontWorld:
         content = None if data is None else BytesIO(data)
         async with self.http.request(method, url, data=content, headers=named) as response:
             return Reply(response.status, response.headers, await response.read())
+
+    async def send_raw(self, sent: bytes) -> bytes:
+        """Send bytes as they are; answers all that comes until the server hangs up."""
+        reader, writer = await asyncio.open_connection(LOOPBACK, self.port)
+        writer.write(sent)
+        answer = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        return answer
 
     def operator_key(self, scope: str = "admin", *, owner: str = "local") -> str:
         """A key of the fake owner."""
@@ -147,10 +158,8 @@ async def open_front(
         shutdown=asyncio.Event(),
         limits=limits,
     )
-    server = TestServer(make_app(services), host="127.0.0.1")
-    await server.start_server(access_log=None)
-    try:
-        async with ClientSession() as http:
-            yield FrontWorld(services, server, http)
-    finally:
-        await server.close()
+    listener = socket.create_server((LOOPBACK, 0))
+    listener.setblocking(False)
+    port = listener.getsockname()[1]
+    async with serve_app(make_app(services), listener), ClientSession() as http:
+        yield FrontWorld(services, port, http)
