@@ -16,6 +16,8 @@ import msgspec
 from boomtown.client import BoomtownClient
 from boomtown.clock import Clock
 from boomtown.container_sim.harnesses import find_program, validate_command
+from boomtown.demo.held_pushes import HeldPushes
+from boomtown.demo.kills import KillRecord, Kills, plan_kills
 from boomtown.demo.repository import (
     BRANCH,
     DemoRepository,
@@ -41,6 +43,9 @@ class DemoOptions(msgspec.Struct, frozen=True, kw_only=True):
     is_rework: bool
     timeout_ms: int
     folder: Path | None  # kept when named; else a temporary one
+    kill_container: int  # how often
+    kill_server: int
+    kill_seed: int
 
 
 class DemoResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,13 +59,14 @@ class DemoResult(msgspec.Struct, frozen=True, kw_only=True):
     checks: tuple[str, ...]
     elapsed_ms: int
     repository: DemoRepository
+    kills: tuple[KillRecord, ...]
 
 
 async def run_demo(
     options: DemoOptions,
     *,
     clock: Clock,
-    tell: Callable[[Change], None],
+    tell: Callable[[Change | KillRecord], None],
     say: Callable[[str], None],
 ) -> DemoResult:
     """Run it. Raises InvalidRequest for an agent command that does not exist, before anything is
@@ -88,7 +94,7 @@ async def _run_in(
     options: DemoOptions,
     *,
     clock: Clock,
-    tell: Callable[[Change], None],
+    tell: Callable[[Change | KillRecord], None],
     say: Callable[[str], None],
 ) -> DemoResult:
     before_ms = clock.monotonic_ms()
@@ -96,19 +102,27 @@ async def _run_in(
     is_passing, _ = await run_checks(repository)
     assert not is_passing, "the repository of the demo begins with failing checks"
     say(f"repository   {repository.origin}, its checks fail")
+    plan = plan_kills(
+        containers=options.kill_container, servers=options.kill_server, seed=options.kill_seed
+    )
+    pushes = HeldPushes(repository.origin)
+    if plan:
+        pushes.install()
+        say(f"kills        {len(plan)}, seed {options.kill_seed}")
     config = folder / "boomtown.toml"
     config.write_text(_config_text(options.agent_cmd))
     server = await ServerProcess.start(
         data_dir=folder / "data", config=config, log=folder / "server.log"
     )
     say(f"server       {server.ready.url}, process {server.ready.pid}")
+    kills = Kills(plan, pushes, server, clock, tell)
     try:
         async with BoomtownClient(server.ready.url, key=server.operator_key) as client:
             story = await _sling(client, repository, options)
-            why_not = await _follow(story, options, clock=clock, tell=tell, since_ms=before_ms)
+            why_not = await _follow(story, kills, options, clock=clock, tell=tell)
             beads = tuple(story.convoy.get("beads", ()))
     finally:
-        await server.stop()
+        await kills.server.stop()
     passed, checks = await run_checks(repository)
     if why_not is None and not passed and options.agent_cmd is None:
         why_not = "the checks of the default branch fail"
@@ -121,6 +135,7 @@ async def _run_in(
         checks=tuple(checks),
         elapsed_ms=clock.monotonic_ms() - before_ms,
         repository=repository,
+        kills=tuple(kills.records),
     )
 
 
@@ -155,14 +170,16 @@ async def _sling(client: BoomtownClient, repository: DemoRepository, options: De
 
 async def _follow(
     story: Story,
+    kills: Kills,
     options: DemoOptions,
     *,
     clock: Clock,
-    tell: Callable[[Change], None],
-    since_ms: int,
+    tell: Callable[[Change | KillRecord], None],
 ) -> str | None:
     """Tell the story to its end; why the convoy is not where it should be, else None."""
-    while clock.monotonic_ms() - since_ms < options.timeout_ms:
+    until_ms = clock.monotonic_ms() + options.timeout_ms
+    while clock.monotonic_ms() < until_ms:
+        await kills.look()
         for change in await story.look():
             tell(change)
         if story.has_ended:
@@ -172,6 +189,8 @@ async def _follow(
         return f"not within {options.timeout_ms // 1000} s{_blockers(story)}"
     if story.convoy["status"] == "failed":
         return f"the convoy failed{_blockers(story)}"
+    if not kills.are_done:
+        return "it ended before every planned kill"
     return None
 
 
@@ -181,7 +200,20 @@ def _blockers(story: Story) -> str:
 
 
 def _config_text(agent_cmd: str | None) -> str:
-    lines = ["[limits.town]", "heartbeat_ms = 2000", "lease_ms = 30000"]
+    # Short waits: a demo that kills its server is to show the recovery, not the patience. A
+    # container that is gone is seen at once; these bound what can only be waited for.
+    lines = [
+        "[limits.town]",
+        "alarm_active_ms = 1000",
+        "heartbeat_ms = 1000",
+        "lease_ms = 5000",
+        "start_timeout_ms = 15000",
+        "start_deadline_ms = 30000",
+        "silence_after_stop_ms = 10000",
+        "dispatch_backoff_ms = [500, 1000, 2000, 5000]",
+        "landing_backoff_base_ms = 500",
+        "effect_backoff_ms = 200",
+    ]
     if agent_cmd is not None:
         quoted = msgspec.json.encode(agent_cmd).decode()  # a JSON string is a TOML basic string
         lines += [f"[harness.{HARNESS}]", f"command = {quoted}"]

@@ -6,10 +6,12 @@ is killed can be started again on the same data directory.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import anyio
 import anyio.abc
@@ -35,8 +37,19 @@ class ReadyLine(msgspec.Struct, frozen=True):
 class ServerProcess:
     """One run of the server."""
 
-    def __init__(self, process: anyio.abc.Process, ready: ReadyLine) -> None:
+    def __init__(
+        self,
+        process: anyio.abc.Process,
+        ready: ReadyLine,
+        *,
+        data_dir: Path,
+        config: Path,
+        log: Path,
+    ) -> None:
         self._process = process
+        self._config = config
+        self._log = log
+        self.data_dir = data_dir
         self.ready = ready
         self.operator_key = Path(ready.key_file).read_text().strip()
 
@@ -67,15 +80,22 @@ class ServerProcess:
             raise Unavailable(
                 ErrorCode.STARTING_UP, f"the server did not start: {reason}"
             ) from error
-        return cls(process, msgspec.convert(line, ReadyLine))
+        ready = msgspec.convert(line, ReadyLine)
+        return cls(process, ready, data_dir=data_dir, config=config, log=log)
 
-    def kill(self) -> None:
-        """SIGKILL, as a crash."""
-        self._process.kill()
+    async def crash(self) -> None:
+        """SIGKILL by its process id, and its end."""
+        os.kill(self.ready.pid, signal.SIGKILL)
+        await self._process.wait()
+        await self._process.aclose()
 
-    async def wait(self) -> int:
-        """Its exit code, once it has ended."""
-        return await self._process.wait()
+    async def start_again(self) -> ServerProcess:
+        """Another life on the same data directory and port. Raises as `start`."""
+        port = urlsplit(self.ready.url).port
+        assert port is not None
+        return await ServerProcess.start(
+            data_dir=self.data_dir, config=self._config, log=self._log, port=port
+        )
 
     async def stop(self) -> None:
         """SIGTERM; SIGKILL when it takes too long. Harmless when it has ended."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from boomtown.client import BoomtownClient, ServerUnreachable
+from boomtown.client import BoomtownClient, ServerRefused, ServerUnreachable
 
 HELD_BACK_LOOKS_MAX = 50  # looks at a session without a process before its change is told anyway
 OPENED = ("open", "created")
@@ -52,13 +52,19 @@ class Story:
         self.sessions_seen: dict[str, dict[str, Any]] = {}
 
     async def look(self) -> list[Change]:
-        """The changes since the last look. A server that cannot be reached has none."""
+        """The changes since the last look. A server that cannot be reached, or is not ready yet,
+        has no more; the next look goes on behind what was told."""
+        told: list[Change] = []
         try:
             await self._read_audit()
             self.convoy = await self._client.request("GET", self._convoy)
-            return await self._tell()
+            await self._tell(told)
         except ServerUnreachable:
-            return []
+            return told
+        except ServerRefused as error:
+            if error.status < 500:
+                raise
+        return told
 
     @property
     def has_ended(self) -> bool:
@@ -73,8 +79,7 @@ class Story:
             if event["event_type"] == "status_changed":
                 self._waiting.append(event)
 
-    async def _tell(self) -> list[Change]:
-        told: list[Change] = []
+    async def _tell(self, told: list[Change]) -> None:
         while self._waiting:
             event = self._waiting[0]
             session = await self._session(event["session_id"])
@@ -82,10 +87,9 @@ class Story:
             if not is_known and self._looks < HELD_BACK_LOOKS_MAX:
                 self._looks += 1
                 break
+            told.append(await self._change(event, session))
             self._looks = 0
             self._waiting.popleft()
-            told.append(await self._change(event, session))
-        return told
 
     async def _change(self, event: dict[str, Any], session: dict[str, Any] | None) -> Change:
         bead = await self._bead(event["bead_id"])
