@@ -84,7 +84,10 @@ async def test_defect_13_not_found_counts_twice_and_in_silence_only(tmp_path: Pa
         current = await world.session(session.session_id)
         assert (current.state, current.probe_misses) == (SessionState.RUNNING, 0)
         world.containers.probe_replies.extend([Reply(outcome=unknown_there)] * 2)
-        await world.advance_ms(world.limits.lease_ms + 2 * world.limits.alarm_active_ms)
+        await world.advance_ms(world.limits.lease_ms - 28_000)  # silent for a lease and 2 s
+        current = await world.session(session.session_id)
+        assert (current.state, current.probe_misses) == (SessionState.RUNNING, 1)
+        await world.advance_ms(2 * world.limits.alarm_active_ms)
         ended = await world.session(session.session_id)
         assert (ended.state, ended.end_reason) == (SessionState.ENDED, "not_found")
         assert (await world.bead(session.bead_id)).dispatch_attempts == 1

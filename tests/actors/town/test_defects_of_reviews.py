@@ -275,6 +275,21 @@ async def test_defect_64_late_pull_request_does_not_revive_a_failed_review(
         assert (await world.bead(session.bead_id)).status == BeadStatus.FAILED
 
 
+async def test_defect_64_pull_request_told_in_the_grace_revives_no_failed_review(
+    tmp_path: Path,
+) -> None:
+    async with TownWorld(tmp_path) as world:
+        session = await start_review(world)
+        await world.completed(session.session_id)
+        await world.settle()
+        await world.execute(
+            SetBeadStatus(rig_id=RIG_ID, bead_id=session.bead_id, status=BeadStatus.FAILED)
+        )
+        await world.done(session.session_id, Verdict.PR_CREATED, pr_url=PULL)
+        await world.settle()
+        assert (await world.bead(session.bead_id)).status == BeadStatus.FAILED
+
+
 async def test_defect_75_refused_convoy_leaves_nothing(tmp_path: Path) -> None:
     async with TownWorld(tmp_path) as world:
         tasks = serial_tasks(2)

@@ -1,0 +1,67 @@
+"""Broken promises of the runtime: acknowledged before it is durable, an alarm lost by a crash."""
+
+from __future__ import annotations
+
+from support.mutation import Edit, Mutant
+
+_COMMIT_PATH = "actors/runtime/commit_path.py"
+_OF_COMMITS = "tests/actors/runtime/test_commit_path.py::test_"
+_OF_ALARMS = "tests/actors/runtime/test_object_alarm.py::test_"
+
+RUNTIME_MUTANTS: tuple[Mutant, ...] = (
+    Mutant(
+        name="runtime-sync",
+        defect="a commit is acknowledged while it is in the page cache only",
+        edits=(
+            Edit(
+                _COMMIT_PATH,
+                "                for file in batch.files:\n"
+                "                    self._flush.sync(file)\n",
+                "",
+            ),
+        ),
+        tests=(
+            f"{_OF_COMMITS}commits_of_one_pass_share_a_sync_per_log",
+            f"{_OF_COMMITS}a_sync_error_is_the_end",
+            "tests/sim/test_commit_path_sweep.py"
+            "::test_nothing_acknowledged_is_lost_at_any_disk_operation",
+        ),
+    ),
+    Mutant(
+        name="runtime-folder-sync",
+        defect="a new database is acknowledged before its folder knows its name",
+        edits=(
+            Edit(
+                _COMMIT_PATH,
+                "                for folder in batch.folders:\n"
+                "                    self._flush.sync_dir(folder)\n",
+                "",
+            ),
+        ),
+        tests=(
+            f"{_OF_COMMITS}new_folders_are_synced_up_to_the_data_directory_once",
+            "tests/sim/test_commit_path_sweep.py"
+            "::test_nothing_acknowledged_is_lost_at_any_disk_operation",
+        ),
+    ),
+    Mutant(
+        name="runtime-alarm",
+        defect="an alarm is deleted before its handler's work is committed",
+        edits=(
+            Edit(
+                "actors/runtime/object_alarm.py",
+                "        if stored_ms == scheduled_at_ms:\n"
+                "            self._change(defers_deletion=True)\n",
+                "        if stored_ms == scheduled_at_ms:\n"
+                "            self._transactions.begin_write(\n"
+                "                is_confirmed=True, commits_at_turn_end=False\n"
+                "            )\n"
+                "            self._write(None)\n",
+            ),
+        ),
+        tests=(
+            f"{_OF_ALARMS}a_crash_in_the_handler_leaves_the_alarm_set",
+            f"{_OF_ALARMS}case_133_after_a_failure_the_old_alarm_is_seen",
+        ),
+    ),
+)
