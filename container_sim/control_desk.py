@@ -7,6 +7,8 @@ conflict names its holder. The caller has shown the instance's secret before it 
 
 from __future__ import annotations
 
+import logging
+
 import msgspec
 
 from boomtown.clock import Clock
@@ -19,6 +21,7 @@ from boomtown.container_sim.control_messages import (
     ProveMerge,
     StopOrder,
 )
+from boomtown.container_sim.deadlines import deadline
 from boomtown.container_sim.faults import Faults
 from boomtown.container_sim.git_port import GitPort
 from boomtown.container_sim.git_urls import validate_branch, validate_git_url
@@ -28,6 +31,10 @@ from boomtown.error_codes import ErrorCode
 from boomtown.errors import BoomtownError, error_for
 from boomtown.ids import AgentId, SessionId
 from boomtown.wire import decode_json_as, encode_json
+
+LEAVE_MS_MAX = 2_000  # of a drain, between the sessions' end and the process's
+
+log = logging.getLogger(__name__)
 
 
 class ControlDesk:
@@ -55,6 +62,17 @@ class ControlDesk:
         self._reach = reach
         self._pid = pid
         self._started_at_ms = clock.now_ms()
+
+    async def drain(self) -> None:
+        """Take no start any more, end all sessions with their work saved, and have the town told;
+        within `drain_ms_max`, less the time to leave."""
+        self.is_draining = True
+        drain_ms = self._order.settings.limits.drain_ms_max - LEAVE_MS_MAX
+        try:
+            async with deadline(self._clock, drain_ms):
+                await self._bodies.drain(grace_ms=drain_ms // 2)
+        except TimeoutError:
+            log.warning("drain_unfinished live=%s", len(self._bodies.live_reports()))
 
     async def answer(self, method: str, path: str, body: bytes) -> Answer:
         """Answer one request; what is wrong with it is an answer, too."""

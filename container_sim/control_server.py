@@ -32,7 +32,7 @@ from boomtown.container_sim.bodies import Bodies
 from boomtown.container_sim.boot_order import BootOrder
 from boomtown.container_sim.control_client import Answer
 from boomtown.container_sim.control_desk import ControlDesk, error_answer
-from boomtown.container_sim.faults import SharedFaults
+from boomtown.container_sim.faults import FAULTS_FOLDER, SharedFaults
 from boomtown.container_sim.faulty_calls import FaultyCalls
 from boomtown.container_sim.git import Git
 from boomtown.container_sim.git_environment import git_environment
@@ -46,14 +46,13 @@ from boomtown.container_sim.process_groups import (
     signal_group,
 )
 from boomtown.container_sim.town_link import HttpCalls, TownLink
-from boomtown.container_sim.workplace import FAULTS_FOLDER, Workplace
+from boomtown.container_sim.workplace import Workplace
 from boomtown.entropy import SeededEntropy
 from boomtown.error_codes import ErrorCode
 from boomtown.ids import InstanceId
 from boomtown.wire import decode_json_as
 
 BODY_BYTES_MAX = 4 * 1024 * 1024  # a bead's body of 1 MiB, its prompt, and room
-TELL_MS_MAX = 2_000  # of a drain, for the completions
 
 log = logging.getLogger(__name__)
 
@@ -141,20 +140,11 @@ async def serve(order: BootOrder) -> int:
         os.umask(0o022)
         print("ready", flush=True)
         await ending.wait()
-        desk.is_draining = True
-        await _drain(bodies, settings.limits.drain_ms_max - TELL_MS_MAX)
+        await desk.drain()
         await runner.cleanup()
         bodies.abandon()
     ledger.close()
     return 0
-
-
-async def _drain(bodies: Bodies, drain_ms: int) -> None:
-    try:
-        async with asyncio.timeout(drain_ms / 1000):
-            await bodies.drain(grace_ms=drain_ms // 2)
-    except TimeoutError:
-        log.warning("drain_unfinished live=%s", len(bodies.live_reports()))
 
 
 class Ending:

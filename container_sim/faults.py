@@ -19,9 +19,11 @@ A plan whose fault never fired has tested nothing: read `fired`.
 | container.crash@P | crash | the control server and all its agents die at P |
 | heartbeat.lost, completed.lost | lost | that report never leaves the container |
 | disk.full | disk_full | the session's preparation finds no room |
-| partition | partition | the container reaches no town, for this call and `ms` from now |
+| partition | partition | one speaker (a control server, or an agent) reaches no town, for this
+call and `ms` from now |
 
-P is one of CRASH_PLACES. A crash at `start`, `clone`, `worktree` and `spawn` comes before that is
+P is one of CRASH_PLACES, or, in simulated containers only, `before git O` or `after git O` with O
+one of GIT_OPERATIONS. A crash at `start`, `clone`, `worktree` and `spawn` comes before that is
 done, the ones of an agent too, but `between merge and report` and `report`: after the push that
 merged, and after the town has answered.
 """
@@ -49,6 +51,8 @@ class FaultKind(enum.StrEnum):
     PARTITION = "partition"  # for `ms`
 
 
+FAULTS_FOLDER = "faults"  # of real containers, below the data directory
+
 CRASH_PLACES = (
     "start",
     "clone",
@@ -59,6 +63,22 @@ CRASH_PLACES = (
     "merge",
     "between merge and report",
     "report",
+)
+
+# Simulated git only: each operation has a point on either side of the step in which it happens.
+BEFORE = "container.crash@before git "
+AFTER = "container.crash@after git "
+GIT_OPERATIONS = (
+    "refresh",
+    "worktree",
+    "removal",
+    "branch",
+    "save",
+    "fetch",
+    "checkout",
+    "commit",
+    "merge",
+    "push",
 )
 
 POINTS: dict[str, tuple[FaultKind, ...]] = {
@@ -72,6 +92,11 @@ POINTS: dict[str, tuple[FaultKind, ...]] = {
     "disk.full": (FaultKind.DISK_FULL,),
     "partition": (FaultKind.PARTITION,),
     **{f"container.crash@{place}": (FaultKind.CRASH,) for place in CRASH_PLACES},
+    **{
+        side + operation: (FaultKind.CRASH,)
+        for operation in GIT_OPERATIONS
+        for side in (BEFORE, AFTER)
+    },
 }
 
 

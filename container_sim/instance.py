@@ -19,6 +19,8 @@ from pathlib import Path
 from boomtown.clock import Clock
 from boomtown.container_sim.boot_order import INSTANCE_VARIABLE, BootOrder
 from boomtown.container_sim.control_client import ControlClient, SocketWay
+from boomtown.container_sim.faults import FAULTS_FOLDER, SharedFaults
+from boomtown.container_sim.faulty_way import FaultyWay
 from boomtown.container_sim.ledger import groups_to_end, read_ledger
 from boomtown.container_sim.process_groups import end_groups, instance_mark
 from boomtown.error_codes import ErrorCode
@@ -37,7 +39,8 @@ class Instance:
 
     def __init__(self, order: BootOrder, process: Process, clock: Clock) -> None:
         self.instance_id = order.instance_id
-        way = SocketWay(Path(order.socket_path), order.secret)
+        faults = SharedFaults(Path(order.settings.data_dir) / FAULTS_FOLDER, order.settings.faults)
+        way = FaultyWay(SocketWay(Path(order.socket_path), order.secret), faults, clock)
         self.client = ControlClient(order.instance_id, way)
         self._order = order
         self._process = process

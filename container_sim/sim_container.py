@@ -16,13 +16,17 @@ when, kept by whoever watches, not by the agents.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import itertools
+from collections.abc import Awaitable, Callable, Mapping
 
 from boomtown.clock import Clock
-from boomtown.container_sim.boot_order import ContainerSettings
+from boomtown.container_sim.boot_order import BootOrder, ContainerSettings
 from boomtown.container_sim.faults import Faults
 from boomtown.container_sim.model import InstanceGone
 from boomtown.container_sim.places import Container, Places
+from boomtown.container_sim.sim_agent import Interval
+from boomtown.container_sim.sim_instance import SimInstance, SimWorld
+from boomtown.container_sim.sim_programs import SHELL_PROGRAMS, Program
 from boomtown.container_sim.sim_repositories import SimRepositories
 from boomtown.container_sim.sim_timings import SimTimings
 from boomtown.container_sim.town_calls import TownCalls
@@ -30,6 +34,8 @@ from boomtown.entropy import Entropy, Secrets
 from boomtown.error_codes import ErrorCode
 from boomtown.errors import Unavailable
 from boomtown.ids import InstanceId, TownId
+
+SECRET_BYTES = 32
 
 
 class SimContainers(Places):
@@ -47,21 +53,80 @@ class SimContainers(Places):
         timings: SimTimings,
         mint_container_token: Callable[[TownId, InstanceId], str],
         on_instance_gone: Callable[[InstanceGone], Awaitable[None]],
+        *,
+        programs: Mapping[str, Program] = SHELL_PROGRAMS,
     ) -> None:
         super().__init__(
             self._boot_simulated,
             clock,
             entropy,
-            on_instance_gone,
+            self._tell,
             drain_ms_max=settings.limits.drain_ms_max,
         )
+        self.intervals: list[Interval] = []
         self._settings = settings
-        self._repositories = repositories
         self._secrets = secrets
-        self._town_calls = town_calls
-        self._faults = faults
-        self._timings = timings
         self._mint_container_token = mint_container_token
+        self._tell_town = on_instance_gone
+        self._is_crashed = False
+        self._instances: dict[TownId, SimInstance] = {}  # the newest of each town
+        self._world = SimWorld(
+            repositories=repositories,
+            clock=clock,
+            entropy=entropy,
+            faults=faults,
+            timings=timings,
+            town_calls=town_calls,
+            programs=programs,
+            pids=itertools.count(10_000),
+            intervals=self.intervals,
+        )
+
+    def kill_instance(self, town_id: TownId) -> InstanceId | None:
+        """SIGKILL to the town's control server; the instance that ends, None when none runs."""
+        instance = self._instances.get(town_id)
+        if instance is None or instance.is_over:
+            return None
+        instance.kill()
+        return instance.instance_id
+
+    def crash(self) -> None:
+        """The town's server ends: all containers with it, and nobody is told. Leave the context
+        after this; nothing can be started any more."""
+        self._is_crashed = True
+        self._is_closing = True
+        for _, instance in sorted(self._instances.items()):
+            instance.kill()
+
+    def live_intervals(self) -> list[Interval]:
+        """The sessions that have a body now, in the order of their births."""
+        return [interval for interval in self.intervals if interval.ended_at_ms is None]
+
+    async def aclose(self) -> None:
+        """Drain everything, as leaving the context does."""
+        await self.__aexit__(None, None, None)
+
+    async def _tell(self, gone: InstanceGone) -> None:
+        if not self._is_crashed:
+            await self._tell_town(gone)
 
     async def _boot_simulated(self, town_id: TownId, instance_id: InstanceId) -> Container:
-        raise Unavailable(ErrorCode.CONTAINER_ERROR, "No simulated container boots yet")
+        boot_ms = self._world.timings.boot.draw(self._entropy, label="sim.boot_ms")
+        boot_ms_max = self._settings.limits.boot_ms_max
+        await self._clock.sleep_until_ms(self._clock.now_ms() + min(boot_ms, boot_ms_max))
+        if boot_ms > boot_ms_max or self._is_crashed:
+            raise Unavailable(ErrorCode.CONTAINER_ERROR, "the control server was not ready in time")
+        order = BootOrder(
+            instance_id=instance_id,
+            town_id=town_id,
+            socket_path="",
+            ledger_path="",
+            api_url="",
+            secret=self._secrets.token_text(SECRET_BYTES),
+            container_token=self._mint_container_token(town_id, instance_id),
+            settings=self._settings,
+        )
+        instance = SimInstance(order, self._world)
+        self._instances[town_id] = instance
+        await instance.wait_ready()
+        return instance

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from boomtown.container_sim.agent.order import AgentOrder
 from boomtown.container_sim.boot_order import BootOrder
-from boomtown.container_sim.faults import Faults
+from boomtown.container_sim.faults import FAULTS_FOLDER, Faults
 from boomtown.container_sim.git import LOCK_FILE
 from boomtown.container_sim.git_port import GitPort
 from boomtown.container_sim.git_urls import validate_branch, validate_git_url
@@ -24,7 +24,6 @@ from boomtown.container_sim.model import SessionKind, StartSession
 from boomtown.ids import short_id
 
 GIT_TOKEN_VARIABLE = "GIT_TOKEN"  # in an order's env: the credential of the rig's repository
-FAULTS_FOLDER = "faults"  # below the data directory
 
 Reach = Callable[[str], Awaitable[None]]  # comes by a crash point; whoever dies does not return
 

@@ -1,0 +1,170 @@
+"""The git port over `SimRepositories`: the same methods, each taking time and able to be the last.
+
+Theory of operation. An operation comes by its crash point `before`, takes its time, happens in one
+step, and comes by its crash point `after`; so a container dies with the operation done or not done,
+never between (what the real one needs locks and renames for). One object per instance, because what
+a container remembers (which rigs it has used) dies with it; what is on the disk is in the
+repositories, which outlive it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from boomtown.container_sim.faults import AFTER, BEFORE
+from boomtown.container_sim.model import MergeProof, Repository
+from boomtown.container_sim.sim_life import SimLife
+from boomtown.container_sim.sim_repositories import (
+    PushRefused,
+    SimClone,
+    SimRepositories,
+    SimTree,
+    Unreachable,
+)
+from boomtown.container_sim.sim_timings import Span
+from boomtown.error_codes import ErrorCode
+from boomtown.errors import error_for
+from boomtown.ids import RigId
+
+
+class SimGit:
+    """Satisfies GitPort."""
+
+    def __init__(self, data_dir: Path, repositories: SimRepositories, life: SimLife) -> None:
+        self._repos = data_dir / "repos"
+        self._worktrees = data_dir / "worktrees"
+        self._repositories = repositories
+        self._life = life
+        self._used_rigs: list[RigId] = []
+
+    def clone_path(self, rig_id: RigId) -> Path:
+        return self._repos / f"{rig_id}.git"
+
+    def credential_path(self, rig_id: RigId) -> Path:
+        return self._repos / f"{rig_id}.credentials"
+
+    def worktree_path(self, rig_id: RigId, name: str) -> Path:
+        return self._worktrees / rig_id / name
+
+    async def refresh(self, repository: Repository, *, token: str | None) -> None:
+        is_new = repository.rig_id not in self._repositories.clones
+        timings = self._life.timings
+        span = timings.clone if is_new else timings.fetch
+        await self._operate("refresh", span, lambda: self._refresh(repository))
+
+    async def add_worktree(
+        self, repository: Repository, name: str, *, branch: str | None, start: str
+    ) -> Path:
+        path = self.worktree_path(repository.rig_id, name)
+
+        def add() -> None:
+            clone = self._repositories.clones[repository.rig_id]
+            head = clone.remotes.get(start)
+            if head is None:
+                raise error_for(ErrorCode.INVALID_BRANCH, f"Origin has no branch {start!r}")
+            if str(path) in self._repositories.worktrees:
+                raise error_for(ErrorCode.CONTAINER_ERROR, f"There is a worktree {name!r}")
+            files = self._repositories.get_commit(head).tree
+            tree = SimTree(repository.rig_id, head, branch, files)
+            self._repositories.worktrees[str(path)] = tree
+            if branch is not None:
+                clone.branches[branch] = head
+
+        await self._operate("worktree", self._life.timings.git_command, add)
+        return path
+
+    async def remove_worktree(self, rig_id: RigId, name: str) -> None:
+        path = str(self.worktree_path(rig_id, name))
+
+        def remove() -> None:
+            self._repositories.worktrees.pop(path, None)
+
+        await self._operate("removal", self._life.timings.git_command, remove)
+
+    async def find_remote_head(self, rig_id: RigId, branch: str) -> str | None:
+        await self._life.spend(self._life.timings.git_command, "git_command")
+        clone = self._repositories.clones.get(rig_id)
+        return None if clone is None else clone.remotes.get(branch)
+
+    async def create_remote_branch(
+        self, repository: Repository, branch: str, *, start: str
+    ) -> None:
+        clone = self._repositories.clones[repository.rig_id]
+        if branch in clone.remotes:
+            return
+
+        def create() -> None:
+            head = clone.remotes.get(start)
+            try:
+                if head is not None and branch not in self._heads(clone):
+                    self._repositories.push(repository.rig_id, head, branch)
+                self._repositories.fetch(repository.rig_id)
+            except Unreachable as error:
+                raise _unreachable() from error
+            if branch not in clone.remotes:
+                message = f"Origin refused the branch {branch!r}"
+                raise error_for(ErrorCode.INVALID_BRANCH, message)
+
+        await self._operate("branch", self._life.timings.push, create)
+
+    async def prove_merge(
+        self, repository: Repository, *, branch: str, target_branch: str
+    ) -> MergeProof:
+        await self.refresh(repository, token=None)
+        remotes = self._repositories.clones[repository.rig_id].remotes
+        target, head = remotes.get(target_branch), remotes.get(branch)
+        if target is None or head is None:
+            return MergeProof(is_merged=False, target_head=target or "")
+        is_merged = self._repositories.is_ancestor(head, target)
+        return MergeProof(is_merged=is_merged, target_head=target)
+
+    async def save_work(self, worktree: Path, *, branch: str, message: str) -> None:
+        def save() -> None:
+            tree = self._repositories.worktrees.get(str(worktree))
+            if tree is None:
+                raise error_for(ErrorCode.CONTAINER_ERROR, "The worktree vanished")
+            self._repositories.commit_all(str(worktree), message)
+            try:
+                self._repositories.push(tree.rig_id, tree.head, branch)
+            except (PushRefused, Unreachable):
+                return  # as far as that goes
+
+        await self._operate("save", self._life.timings.push, save)
+
+    def _refresh(self, repository: Repository) -> None:
+        rig_id = repository.rig_id
+        repositories = self._repositories
+        try:
+            if rig_id not in repositories.clones:
+                repositories.get_origin(repository.git_url)
+                repositories.clones[rig_id] = SimClone(repository.git_url)
+            else:
+                self._remove_leftovers(rig_id)
+                repositories.clones[rig_id].url = repository.git_url
+            repositories.fetch(rig_id)
+        except Unreachable as error:
+            raise _unreachable() from error
+        if rig_id not in self._used_rigs:
+            self._used_rigs.append(rig_id)
+
+    def _remove_leftovers(self, rig_id: RigId) -> None:
+        """At the rig's first use in this life no session lives: every worktree is left over."""
+        if rig_id in self._used_rigs:
+            return
+        trees = self._repositories.worktrees
+        for path in [path for path, tree in trees.items() if tree.rig_id == rig_id]:
+            del trees[path]
+
+    def _heads(self, clone: SimClone) -> dict[str, str]:
+        return self._repositories.get_origin(clone.url).branches
+
+    async def _operate(self, name: str, span: Span, happen: Callable[[], None]) -> None:
+        await self._life.reach(BEFORE + name)
+        await self._life.spend(span, f"git_{name}")
+        happen()
+        await self._life.reach(AFTER + name)
+
+
+def _unreachable() -> Exception:
+    return error_for(ErrorCode.GIT_UNREACHABLE, "Origin does not answer")
