@@ -54,6 +54,10 @@ class Rates:
         return 3
 
 
+def rates(world: World) -> dict[str, object]:
+    return {"RATES": Rates()}
+
+
 async def deposit_from_two_clients(world: World) -> None:
     wallet = world.stub("alice")
 
@@ -78,7 +82,7 @@ def run(simulate: Callable[..., SimulationReport], wallet: type[DurableObject]) 
         deposit_from_two_clients,
         seeds=range(50),
         invariant=check_that_no_deposit_is_lost,
-        services=lambda: {"RATES": Rates()},
+        services=rates,
     )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
@@ -55,8 +55,13 @@ def manual_clock() -> ManualClock:
 class NewHost(Protocol):
     """What `object_host` gives."""
 
-    def __call__(self, *classes: type[DurableObject], **services: object) -> Host:
-        """A host of these classes under their own names, with `services` as bindings of `env`.
+    def __call__(
+        self,
+        *classes: type[DurableObject],
+        services: Mapping[str, object] | None = None,
+        bindings: Mapping[str, Any] | None = None,
+    ) -> Host:
+        """A host of these classes under their own names, with the services and bindings of Host.
         Each has a folder of its own below `tmp_path`."""
         ...
 
@@ -75,7 +80,11 @@ def object_host(tmp_path: Path, manual_clock: ManualClock) -> NewHost:
 
     folders = itertools.count(1)
 
-    def new_host(*classes: type[DurableObject], **services: object) -> Host:
+    def new_host(
+        *classes: type[DurableObject],
+        services: Mapping[str, object] | None = None,
+        bindings: Mapping[str, Any] | None = None,
+    ) -> Host:
         return Host(
             classes={kind.__name__: kind for kind in classes},
             data_dir=tmp_path / f"objects-{next(folders)}",
@@ -84,6 +93,7 @@ def object_host(tmp_path: Path, manual_clock: ManualClock) -> NewHost:
             secrets=SystemSecrets(),
             durability=Durability.PROCESS,
             services=services,
+            bindings=bindings,
         )
 
     return new_host
@@ -99,7 +109,8 @@ class Simulate(Protocol):
         *,
         seeds: Iterable[int],
         invariant: Callable[[World], Awaitable[None]] | None = None,
-        services: Callable[[], Mapping[str, object]] = dict,
+        services: Callable[[World], Mapping[str, object]] | None = None,
+        bindings: Callable[[World], Mapping[str, Any]] | None = None,
         durability: Durability | None = None,
         limits: SimulationLimits | None = None,
     ) -> SimulationReport:
@@ -129,7 +140,8 @@ def simulate(request: pytest.FixtureRequest) -> Simulate:
         *,
         seeds: Iterable[int],
         invariant: Callable[[World], Awaitable[None]] | None = None,
-        services: Callable[[], Mapping[str, object]] = dict,
+        services: Callable[[World], Mapping[str, object]] | None = None,
+        bindings: Callable[[World], Mapping[str, Any]] | None = None,
         durability: Durability | None = None,
         limits: SimulationLimits | None = None,
     ) -> SimulationReport:
@@ -141,7 +153,8 @@ def simulate(request: pytest.FixtureRequest) -> Simulate:
             workload,
             seeds=seeds if seed is None else [seed],
             invariant=invariant or simulation.nothing_to_check,
-            services=services,
+            services=services or simulation.nothing_outside,
+            bindings=bindings or simulation.nothing_outside,
             durability=durability or ports.Durability.FULL,
             limits=limits,
             plan=plan,

@@ -65,7 +65,8 @@ class Scenario(NamedTuple):
     """What is simulated: the same for every seed."""
 
     classes: Mapping[str, type[DurableObject]]
-    services: Callable[[], Mapping[str, object]]  # called once for each run
+    services: Callable[[World], Mapping[str, object]]  # called once for each run, as is the next
+    bindings: Callable[[World], Mapping[str, Any]]
     durability: Durability
     limits: SimulationLimits
 
@@ -100,7 +101,8 @@ class World:
         self._loop = loop
         self._choices = choices
         self._scenario = scenario
-        self._services = dict(scenario.services())
+        self._services = dict(scenario.services(self))
+        self._bindings = dict(scenario.bindings(self))
         rate = FaultRate(scenario.limits.outages_per_mille, (FaultKind.POWER_CUT, FaultKind.KILL))
         self._faults = ChosenFaults(choices, {"disk.op": rate})
         self._machine = Machine(
@@ -288,6 +290,7 @@ class World:
             secrets=CountingSecrets(),
             limits=limits,
             services=self._services,
+            bindings=self._bindings,
             backend=backend,
         )
 

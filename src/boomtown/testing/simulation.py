@@ -28,6 +28,7 @@ from boomtown.sim.virtual_loop import Hang, Livelock, VirtualClock, VirtualLoop,
 from boomtown.testing.simulated_world import Scenario, World
 
 Workload = Callable[[World], Awaitable[None]]
+Provide = Callable[[World], Mapping[str, Any]]
 Replay = Callable[[int, Plan], str]
 
 _ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}")  # of an object's default repr: differs in every run
@@ -63,13 +64,19 @@ async def nothing_to_check(world: World) -> None:
     """An invariant that always holds, for workloads that assert by themselves."""
 
 
+def nothing_outside(world: World) -> Mapping[str, Any]:
+    """No services, no bindings: the objects have only one another."""
+    return {}
+
+
 def simulate(
     classes: type[DurableObject] | Mapping[str, type[DurableObject]],
     workload: Workload,
     *,
     seeds: Iterable[int],
     invariant: Workload = nothing_to_check,
-    services: Callable[[], Mapping[str, object]] = dict,
+    services: Provide = nothing_outside,
+    bindings: Provide = nothing_outside,
     durability: Durability = Durability.FULL,
     limits: SimulationLimits | None = None,
     plan: str | None = None,
@@ -78,14 +85,15 @@ def simulate(
     """Run `workload(world)` under every seed and, after a last power cut and a restart, check
     `invariant(world)`; both fail by raising. Not for use while a loop runs.
 
-    `services()` is called once for each run and gives the ports that objects find in `env`.
-    With `plan`, the text of a report, each seed runs once, with the choices of the plan only, and
-    nothing is shrunk. `replay(seed, plan)` writes the line of the report that shows a failure
-    again. Raises SimulationFailed for the first seed that fails.
+    `services(world)` and `bindings(world)` are called once for each run and give what objects
+    find in `env`, as the arguments of Host of the same names. With `plan`, the text of a report,
+    each seed runs once, with the choices of the plan only, and nothing is shrunk.
+    `replay(seed, plan)` writes the line of the report that shows a failure again. Raises
+    SimulationFailed for the first seed that fails.
     """
     bounds = limits or SimulationLimits()
     named = {classes.__name__: classes} if isinstance(classes, type) else dict(classes)
-    scenario = Scenario(named, services, durability, bounds)
+    scenario = Scenario(named, services, bindings, durability, bounds)
     line_of = replay or _call_line
     runs = _Runs(scenario, workload, invariant)
     if plan is None:

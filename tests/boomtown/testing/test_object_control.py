@@ -64,7 +64,7 @@ class Room(DurableObject):
     async def alarm(self, info: AlarmInfo) -> None:
         if await self.ctx.storage.get("fails"):
             raise ValueError("the handler failed")
-        runs = await self.ctx.storage.get("runs") or []
+        runs: list[list[int]] = await self.ctx.storage.get("runs") or []
         await self.ctx.storage.put("runs", [*runs, [info.scheduled_time, info.retry_count]])
 
 

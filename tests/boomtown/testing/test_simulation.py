@@ -121,14 +121,20 @@ def test_a_failure_is_shrunk_and_its_plan_shows_it_again() -> None:
 
 
 def test_a_workload_that_waits_for_ever_is_found() -> None:
-    failed = failure_of(lambda world: world.stub("r").wait_for_ever(), limits=CALM)
+    async def wait(world: World) -> None:
+        await world.stub("r").wait_for_ever()
+
+    failed = failure_of(wait, limits=CALM)
     assert failed.kind == "TimeoutError"
     assert "3600000 ms of virtual time are over" in str(failed)
     assert "Register.wait_for_ever" in str(failed)
 
 
 def test_an_escape_that_the_object_swallows_is_found() -> None:
-    failed = failure_of(lambda world: world.stub("r").draw_real_randomness(), limits=CALM)
+    async def draw(world: World) -> None:
+        await world.stub("r").draw_real_randomness()
+
+    failed = failure_of(draw, limits=CALM)
     assert (failed.kind, "uuid.uuid4" in str(failed)) == ("escape", True)
 
 
