@@ -51,6 +51,11 @@ class _Entry(msgspec.Struct):
     is_running: bool = False
     queued: _Queued | None = None
 
+    def is_known(self, at_ms: int | None, name: str | None) -> bool:
+        """Whether it is being delivered, and the row has this very instant and name."""
+        is_alone = self.is_running and self.queued is None
+        return is_alone and at_ms == self.scheduled_at_ms and name in (None, self.name)
+
 
 class AlarmScheduler:
     """The alarms of one host (satisfies ports.AlarmRegistry). Used on the loop thread."""
@@ -99,8 +104,12 @@ class AlarmScheduler:
     def register(
         self, key: ObjectKey, name: str | None, at_ms: int | None
     ) -> asyncio.Future[None] | None:
-        durable = self._indexes[key.class_name].set(key.object_id, name, at_ms)
         entry = self._entries.get(key)
+        if entry is not None and entry.is_known(at_ms, name):
+            # The row says so already; it is to stay when the delivery has ended.
+            entry.queued = _Queued(at_ms)
+            return None
+        durable = self._indexes[key.class_name].set(key.object_id, name, at_ms)
         if entry is not None and entry.is_running:
             entry.queued = _Queued(at_ms)
             entry.name = name if name is not None else entry.name

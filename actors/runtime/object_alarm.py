@@ -9,7 +9,9 @@ failure is harmless, because a delivery that comes too early is turned away here
 
 While the handler runs, the alarm that it was called for is still in the database, its deletion
 *deferred*: `get` answers None, a success deletes it, a failure leaves it to be retried, and
-whatever the handler sets itself takes its place (5.2, 5.3).
+whatever the handler sets itself takes its place (5.2, 5.3). What it sets is later than what the
+disk has until that commit is durable: so before the commit the index is told the delivered instant
+once more, which keeps the row when the delivery ends, and the new one afterwards.
 
 `_changes` counts writes of the row; what it was at the last commit that is durable tells whether
 a delivery that does not match may be judged by the database (5.5).
@@ -78,6 +80,7 @@ class ObjectAlarm:
         assert stored_ms is None or isinstance(stored_ms, int)
         self._state = _State(stored_ms, 0, False, has_table)
         self._registered_ms = stored_ms
+        self._delivered_ms: int | None = None  # what the handler replaced, until that is durable
         self._durable_changes = 0
         self._later_under_way: asyncio.Future[None] | None = None
 
@@ -96,6 +99,7 @@ class ObjectAlarm:
             self._transactions.begin_write(is_confirmed=is_confirmed)
             if at_ms is not None:
                 self._registered_ms = None
+                self._delivered_ms = self._state.stored_ms
             self._change(defers_deletion=False)
         if at_ms != self._state.stored_ms:
             self._transactions.begin_write(is_confirmed=is_confirmed)
@@ -159,6 +163,8 @@ class ObjectAlarm:
             return None
         if self._registered_ms is not None and self._registered_ms <= stored_ms:
             return None
+        if self._delivered_ms is not None:
+            stored_ms = min(stored_ms, self._delivered_ms)
         index = self._registry.register(self._key, self._name, stored_ms)
         self._registered_ms = stored_ms
         return None if index is None or (index.done() and not index.exception()) else index
@@ -169,6 +175,7 @@ class ObjectAlarm:
     def became_durable(self, token: int) -> None:
         self._durable_changes = max(self._durable_changes, token)
         if self._durable_changes == self._state.changes:
+            self._delivered_ms = None
             self._register_later()
 
     def _register_later(self) -> None:

@@ -65,6 +65,19 @@ async def test_case_132_an_alarm_set_in_the_handler_stays(bench: StorageBench) -
     assert await bench.crashed().get_alarm() == at_ms + 50
 
 
+async def test_a_later_alarm_of_the_handler_is_not_registered_before_it_is_durable(
+    bench: StorageBench,
+) -> None:
+    """A crash before the commit must find the delivered instant in the index, as on the disk."""
+    at_ms = await set_durably(bench, 10)
+    bench.storage.begin_alarm(at_ms)
+    await bench.storage.set_alarm(at_ms + 50)
+    bench.end_turn()
+    assert bench.registry.registered == [at_ms]
+    await run_passes()
+    assert bench.registry.registered == [at_ms, at_ms + 50]
+
+
 async def test_the_same_instant_set_in_the_handler_is_delivered_again(
     bench: StorageBench,
 ) -> None:
