@@ -1,0 +1,143 @@
+"""The rows of a town's database, read from a copy of the simulated disk's files.
+
+The copy is what a process would find now, page cache included; the living disk is not touched and
+no fault strikes a checker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, cast
+
+import apsw
+import msgspec
+
+from boomtown.sim.choices import Choices
+from boomtown.sim.disk import ROOT, Disk, parent_of
+from boomtown.sim.faults import PlannedFaults
+from boomtown.sim.vfs import SimulatedVfs
+
+TOWN_FOLDER = "/data/actors/Town"
+ALARMS_FILE = f"{TOWN_FOLDER}/alarms.sqlite"
+TABLES = ("beads", "sessions", "effects", "bead_events", "reviews", "escalations", "agents", "rigs")
+FINAL = ("closed", "failed")
+WORKED_ON = ("issue", "merge_request", "convoy", "molecule")
+
+Row = dict[str, Any]
+
+
+class TownRows(msgspec.Struct, frozen=True, kw_only=True):
+    """One town: its tables by name, rows in the order of their keys."""
+
+    object_id: str
+    tables: dict[str, list[Row]]
+    alarm_at_ms: int | None  # in the object's own database
+    indexed_at_ms: int | None  # in the index of alarms
+
+    def live_work(self) -> list[Row]:
+        """The beads that somebody is to do something about."""
+        return [
+            bead
+            for bead in self.tables["beads"]
+            if bead["type"] in WORKED_ON and bead["status"] not in FINAL
+        ]
+
+    def statuses(self) -> dict[str, int]:
+        """How many beads have each type and status."""
+        counts: dict[str, int] = {}
+        for bead in self.tables["beads"]:
+            name = f"{bead['type']} {bead['status']}"
+            counts[name] = counts.get(name, 0) + 1
+        return dict(sorted(counts.items()))
+
+
+def find_town_rows(disk: Disk) -> TownRows | None:
+    """The first town on the disk; None where there is none yet. Raises apsw.Error where a file is
+    no database any more."""
+    copy = _copy(disk)
+    paths = [path for path in _files(copy, TOWN_FOLDER) if path.endswith(".sqlite")]
+    vfs = SimulatedVfs(copy, now_ms=lambda: 0, choices=Choices(seed=0, plan={}))
+    try:
+        indexed = _read_index(copy, vfs.name)
+        for path in paths:
+            if path != ALARMS_FILE:
+                rows = _read_town(path, vfs.name, indexed)
+                if rows is not None:
+                    return rows
+        return None
+    finally:
+        vfs.unregister()
+
+
+def _read_town(path: str, vfs: str, indexed: dict[str, int]) -> TownRows | None:
+    connection = _open(path, vfs)
+    try:
+        check = connection.execute("PRAGMA integrity_check").fetchall()
+        assert check == [("ok",)], f"{path} is damaged: {check[:3]}"
+        found = {str(name) for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
+        if "town" not in found or not connection.execute("SELECT 1 FROM town").fetchall():
+            return None
+        alarm_at_ms = None
+        if "_cf_METADATA" in found:
+            values = connection.execute("SELECT value FROM _cf_METADATA WHERE key = 1").fetchall()
+            alarm_at_ms = cast(int, values[0][0]) if values else None
+        object_id = path.rpartition("/")[2].removesuffix(".sqlite")
+        return TownRows(
+            object_id=object_id,
+            tables={name: _read_table(connection, name) for name in TABLES},
+            alarm_at_ms=alarm_at_ms,
+            indexed_at_ms=indexed.get(object_id),
+        )
+    finally:
+        connection.close()
+
+
+def _read_index(disk: Disk, vfs: str) -> dict[str, int]:
+    if not disk.exists(ALARMS_FILE):
+        return {}
+    connection = _open(ALARMS_FILE, vfs)
+    try:
+        if not connection.execute("SELECT 1 FROM sqlite_schema").fetchall():
+            return {}
+        rows = connection.execute("SELECT object_id, scheduled_at_ms FROM _cf_ALARM").fetchall()
+        return {str(object_id): cast(int, at_ms) for object_id, at_ms in rows}
+    finally:
+        connection.close()
+
+
+def _read_table(connection: apsw.Connection, name: str) -> list[Row]:
+    described = connection.execute(f"PRAGMA table_info({name})").fetchall()
+    columns = [str(column[1]) for column in described]
+    rows = connection.execute(f"SELECT * FROM {name} ORDER BY 1").fetchall()
+    return [dict(zip(columns, row, strict=True)) for row in rows]
+
+
+def _open(path: str, vfs: str) -> apsw.Connection:
+    connection = apsw.Connection(path, vfs=vfs)
+    connection.execute("PRAGMA locking_mode = exclusive").fetchall()
+    return connection
+
+
+def _copy(disk: Disk) -> Disk:
+    copy = Disk(PlannedFaults())
+    for folder in ("/data", "/data/actors", TOWN_FOLDER):
+        if not disk.exists(folder):
+            return copy
+        copy.mkdir(folder)
+    for path in _files(disk, TOWN_FOLDER):
+        if not copy.exists(parent_of(path)):
+            copy.mkdir(parent_of(path))
+        copy.create(path)
+        copy.write(path, 0, disk.read(path))
+    return copy
+
+
+def _files(disk: Disk, folder: str) -> Iterator[str]:
+    if folder == ROOT or not disk.exists(folder):
+        return
+    for name in disk.listdir(folder):
+        path = f"{folder}/{name}"
+        if disk.is_dir(path):
+            yield from _files(disk, path)
+        else:
+            yield path

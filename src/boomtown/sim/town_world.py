@@ -1,0 +1,353 @@
+"""A whole town under simulation: one machine, its network, its people, what goes wrong, the checks.
+
+Theory of operation. `TownWorld.run` has four parts. People make a town and load it for the hours
+that the settings name. Meanwhile, once per period, one choice (label "chaos") says which fault is
+armed, if any: a kill or a power cut at the nth disk operation from then, between an effect and its
+row, in the middle of a handler; the end of a container; a container's own fault; a cut link. So
+every fault of a run is one key of its plan. Then the quiet phase: faults off, network calm, until
+every bead is final or twice the longest timer has passed. The checkers (checkers/) read what they
+need from the disk, the containers' log and the origin: after each reboot before the server starts,
+every period, and at the end; the first that fails ends the run with its finding.
+
+What survives a machine's stop is its disk; the origins, the bodies' log and the ledger are the
+world's. A run is the same run for the same choices (virtual_loop.py), and its trace says so.
+
+An error that nobody handled while the machine lived is a finding too. Errors of people are
+findings where the town refused what it should have done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+
+from boomtown.container_sim import faults as container_faults
+from boomtown.container_sim.boot_order import ContainerSettings
+from boomtown.container_sim.model import InstanceGone
+from boomtown.container_sim.sim_container import SimContainers
+from boomtown.container_sim.sim_repositories import SimRepositories
+from boomtown.container_sim.sim_timings import SimTimings
+from boomtown.ids import InstanceId, TownId
+from boomtown.sim.armed_faults import ArmedFaults
+from boomtown.sim.checkers import Evidence, find_violation
+from boomtown.sim.checkers.bodies import BodyLog
+from boomtown.sim.checkers.town_rows import find_town_rows
+from boomtown.sim.choices import Choices, ChosenEntropy, CountingSecrets, Plan
+from boomtown.sim.disk import Disk
+from boomtown.sim.faults import FaultKind
+from boomtown.sim.fences import fenced
+from boomtown.sim.machine import Machine
+from boomtown.sim.network import LinkQuality, Network
+from boomtown.sim.run_trace import Trace
+from boomtown.sim.town_server import (
+    TOWN_END,
+    LivingContainers,
+    ServerParts,
+    Surroundings,
+    TownServer,
+)
+from boomtown.sim.virtual_loop import VirtualClock, VirtualLoop, run_virtually
+from boomtown.sim.workload import ORIGIN_URL, Ledger, Load, NetworkWay, Person, Refused
+
+HOUR_MS = 3_600_000
+CHAOS_PERIOD_MS = 60_000
+CHECK_PERIOD_MS = 120_000
+REBOOT_MS = 3_000
+QUIET_MS_MAX = 2 * HOUR_MS  # twice the longest timer: how long an agent may run
+NTH_MAX = 64  # a fault strikes within so many passings of its point
+PARTITION_MS = 45_000
+ORIGIN_FILES = {"README.md": b"An app.\n"}
+
+
+class TownSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What is simulated."""
+
+    run_ms: int
+    has_faults: bool = True
+    network: LinkQuality = LinkQuality(lose_per_mille=10, double_per_mille=10, delay_ms_max=40)
+    parts: ServerParts = ServerParts()
+
+
+CALM = TownSettings(run_ms=HOUR_MS // 2, has_faults=False, network=LinkQuality())
+
+
+class TownOutcome(msgspec.Struct, frozen=True, kw_only=True):
+    """How a run ended."""
+
+    kind: str  # the checker that failed, "" when all held
+    message: str
+    digest: str
+    events: int
+    faults_fired: tuple[str, ...]
+    checks: int
+    tail: tuple[str, ...]  # the newest events
+    statuses: dict[str, int]  # of the beads at the end
+    simulated_ms: int
+    taken: Plan = {}
+
+
+class Violated(Exception):
+    """A checker found something."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(f"{kind}: {message}")
+        self.kind = kind
+        self.message = message
+
+
+# What a period's choice may arm: (point, kind) of the server's machine.
+_MACHINE_FAULTS = (
+    ("disk.op", FaultKind.POWER_CUT),
+    ("disk.op", FaultKind.KILL),
+    ("effect.before", FaultKind.KILL),
+    ("effect.after", FaultKind.POWER_CUT),
+    ("handler.begin", FaultKind.KILL),
+    ("handler.end", FaultKind.POWER_CUT),
+    ("disk.sync", FaultKind.POWER_CUT),
+)
+_CONTAINER_FAULTS = tuple(
+    (point, kind) for point, kinds in sorted(container_faults.POINTS.items()) for kind in kinds
+)
+_OTHER_FAULTS = ("container killed", "clients cut off")
+_FAULTS = len(_MACHINE_FAULTS) + len(_CONTAINER_FAULTS) + len(_OTHER_FAULTS)
+
+
+class TownWorld:
+    """One run."""
+
+    def __init__(self, loop: VirtualLoop, choices: Choices, settings: TownSettings) -> None:
+        self.clock = VirtualClock(loop)
+        self.trace = Trace(self.clock.now_ms)
+        self.faults = ArmedFaults()
+        self.ledger = Ledger()
+        self.bodies = BodyLog(self.clock)
+        self.repositories = SimRepositories()
+        self.checks = 0
+        self.containers: SimContainers | None = None
+        self._choices = choices
+        self._settings = settings
+        self._key = asyncio.Event()
+        self._operator_key = ""
+        self._unhandled: list[str] = []
+        self.network = Network(clock=self.clock, choices=choices, quality=settings.network)
+        self.load = Load(
+            clock=self.clock,
+            choices=choices,
+            network=self.network,
+            trace=self.trace,
+            ledger=self.ledger,
+        )
+        surroundings = Surroundings(
+            clock=self.clock,
+            choices=choices,
+            network=self.network,
+            faults=self.faults,
+            make_containers=self._make_containers,
+            on_operator_key=self._keep_key,
+            parts=settings.parts,
+        )
+        self._server = TownServer(surroundings)
+        self.machine = Machine(
+            TOWN_END,
+            self._live,
+            clock=self.clock,
+            choices=choices,
+            faults=self.faults,
+            network=self.network,
+            trace=self.trace,
+            reboot_ms=REBOOT_MS,
+        )
+        loop.set_exception_handler(self._note_unhandled)
+
+    async def run(self) -> None:
+        """The whole run. Raises Violated."""
+        self.repositories.add_origin(ORIGIN_URL, ORIGIN_FILES)
+        until_ms = self.clock.now_ms() + self._settings.run_ms
+        async with asyncio.TaskGroup() as tasks:
+            machine = tasks.create_task(self.machine.run(), name="machine")
+            await self._key.wait()
+            async with asyncio.TaskGroup() as people:
+                watch = people.create_task(self._watch(), name="watch")
+                chaos = people.create_task(self._make_trouble(until_ms), name="chaos")
+                await self._be_busy(until_ms)
+                await chaos
+                await self._come_to_rest()
+                watch.cancel()
+            self.machine.shut_down()
+            await machine
+        self._check(self.machine.disk, is_final=True)
+
+    async def _be_busy(self, until_ms: int) -> None:
+        slinger = self._person("slinger")
+        await self.load.settle_down(slinger)
+        async with asyncio.TaskGroup() as busy:
+            busy.create_task(self.load.sling_convoys(slinger, until_ms=until_ms), name="slinger")
+            errands = self.load.run_errands(self._person("errands"), until_ms=until_ms)
+            busy.create_task(errands, name="errands")
+
+    async def _come_to_rest(self) -> None:
+        """The quiet phase: everything gets done, or waits for a person."""
+        self.faults.stop()
+        self.network.calm()
+        self.trace.record("quiet")
+        until_ms = self.clock.now_ms() + QUIET_MS_MAX
+        inspector = self._person("inspector")
+        while self.clock.now_ms() < until_ms and self._live_beads():
+            await inspector.pause(CHAOS_PERIOD_MS)
+        violations = await inspector.ask("GET", f"/api/towns/{self.load.town}/invariants")
+        if violations:
+            raise Violated("invariant", str(violations[0]))
+
+    def _live_beads(self) -> int:
+        rows = None if self.machine.disk.is_stopped else find_town_rows(self.machine.disk)
+        return 1 if rows is None else len(rows.live_work())
+
+    async def _make_trouble(self, until_ms: int) -> None:
+        while self._settings.has_faults and self.clock.now_ms() < until_ms:
+            await self.clock.sleep_until_ms(self.clock.now_ms() + CHAOS_PERIOD_MS)
+            chosen = self._choices.pick(1 + _FAULTS * NTH_MAX, label="chaos")
+            if chosen:
+                which, nth = divmod(chosen - 1, NTH_MAX)
+                self._arm(which, nth + 1)
+
+    def _arm(self, which: int, nth: int) -> None:
+        if which < len(_MACHINE_FAULTS):
+            point, kind = _MACHINE_FAULTS[which]
+            self.faults.arm(point, nth=nth if point.startswith("disk") else 1 + nth % 4, kind=kind)
+            self.trace.record("armed", point=point, nth=nth, kind=kind)
+            return
+        which -= len(_MACHINE_FAULTS)
+        if which < len(_CONTAINER_FAULTS):
+            point, wrong = _CONTAINER_FAULTS[which]
+            ms = PARTITION_MS
+            self.faults.arm_container(
+                container_faults.Fault(point=point, nth=1 + nth % 3, kind=wrong, ms=ms)
+            )
+            self.trace.record("armed", point=point, nth=nth, kind=wrong)
+            return
+        what = _OTHER_FAULTS[which - len(_CONTAINER_FAULTS)]
+        self.trace.record("trouble", what=what)
+        self.faults.note(what)
+        if what == "container killed":
+            self._kill_container()
+        else:
+            self.network.partition("slinger", TOWN_END)
+            later_ms = self.clock.now_ms() + PARTITION_MS
+            self.clock.call_at_ms(later_ms, lambda: self.network.repair("slinger", TOWN_END))
+
+    def _kill_container(self) -> None:
+        if self.containers is not None and not self.machine.disk.is_stopped:
+            self.containers.kill_instance(TownId(self.load.town))
+
+    async def _watch(self) -> None:
+        while True:
+            await self.clock.sleep_until_ms(self.clock.now_ms() + CHECK_PERIOD_MS)
+            if not self.machine.disk.is_stopped:
+                self._check(self.machine.disk, is_final=False)
+
+    def _check(self, disk: Disk, *, is_final: bool) -> None:
+        self.checks += 1
+        if self._unhandled:
+            raise Violated("unhandled error", self._unhandled[0])
+        rows = find_town_rows(disk)
+        evidence = Evidence(
+            rows=rows,
+            acknowledged=tuple((entry.kind, entry.subject) for entry in self.ledger.entries),
+            bodies=self.bodies.lives(),
+            repositories=self.repositories,
+            origin_url=ORIGIN_URL,
+            now_ms=self.clock.now_ms(),
+            is_final=is_final,
+        )
+        found = find_violation(evidence)
+        if found is not None:
+            raise Violated(*found)
+
+    async def _live(self, disk: Disk) -> None:
+        if self.machine.lives > 1:
+            self._check(disk, is_final=False)
+        await self._server.serve(disk)
+
+    def _make_containers(
+        self,
+        *,
+        mint_container_token: Callable[[TownId, InstanceId], str],
+        on_instance_gone: Callable[[InstanceGone], Awaitable[None]],
+    ) -> LivingContainers:
+        self.containers = SimContainers(
+            ContainerSettings(data_dir="/data"),
+            self.repositories,
+            self.clock,
+            ChosenEntropy(self._choices),
+            CountingSecrets(),
+            NetworkWay("containers", self.network, self.trace),
+            self.faults,
+            SimTimings(),
+            mint_container_token,
+            on_instance_gone,
+        )
+        self.bodies.watch(self.containers)
+        return self.containers
+
+    def _person(self, name: str) -> Person:
+        return self.load.person(name, self._operator_key)
+
+    def _keep_key(self, key: str) -> None:
+        self._operator_key = key
+        self._key.set()
+
+    def _note_unhandled(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if not self.machine.disk.is_stopped:
+            error = context.get("exception")
+            self._unhandled.append(f"{context.get('message')}: {error!r}")
+
+
+def run_town(choices: Choices, settings: TownSettings) -> TownOutcome:
+    """One run to its end, fenced. Raises Hang, Livelock and Escape."""
+
+    async def main(loop: VirtualLoop) -> TownOutcome:
+        with fenced(VirtualClock(loop)):
+            world = TownWorld(loop, choices, settings)
+            began_ms = world.clock.now_ms()
+            kind = message = ""
+            try:
+                await world.run()
+            except* (Violated, Refused) as group:
+                kind, message = _first(group)
+            rows = None
+            if not world.machine.disk.is_stopped:
+                rows = find_town_rows(world.machine.disk)
+            return TownOutcome(
+                kind=kind,
+                message=message,
+                digest=world.trace.digest,
+                events=world.trace.count,
+                faults_fired=tuple(world.faults.fired),
+                checks=world.checks,
+                tail=world.trace.tail(20),
+                statuses={} if rows is None else rows.statuses(),
+                simulated_ms=world.clock.now_ms() - began_ms,
+                taken=dict(choices.taken),
+            )
+
+    logger = logging.getLogger("boomtown")
+    was_disabled, logger.disabled = logger.disabled, True
+    logging.disable(logging.CRITICAL)
+    try:
+        return run_virtually(main, choices)
+    finally:
+        logging.disable(logging.NOTSET)
+        logger.disabled = was_disabled
+
+
+def _first(group: BaseExceptionGroup[Any]) -> tuple[str, str]:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    if isinstance(error, Violated):
+        return error.kind, error.message
+    return "refused", str(error)
