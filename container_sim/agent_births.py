@@ -48,6 +48,7 @@ class ProcessBirths:
         limits = self._order.settings.limits
         return await spawn_agent(
             list(AGENT_COMMAND),
+            instance_id=self._order.instance_id,
             session_id=order.session.session_id,
             folder=worktree,
             environment=self._environment(order.session, worktree),

@@ -31,7 +31,7 @@ from boomtown.container_sim.process_groups import (
 )
 from boomtown.error_codes import ErrorCode
 from boomtown.errors import error_for
-from boomtown.ids import SessionId
+from boomtown.ids import InstanceId, SessionId
 from boomtown.limits import ContainerLimits
 
 BIRTH_MS_MAX = 10_000  # from the fork to the launcher's first word, on a very busy machine
@@ -77,6 +77,7 @@ class AgentProcess:
 async def spawn_agent(
     command: list[str],
     *,
+    instance_id: InstanceId,
     session_id: SessionId,
     folder: Path,
     environment: Mapping[str, str],
@@ -114,7 +115,7 @@ async def spawn_agent(
         os.write(go_write, b"g")
         await _feed(process, standard_input)
         is_born = True
-        mark = session_mark(session_id)
+        mark = session_mark(instance_id, session_id)
         watch = AgentWatch(
             process.pid,
             mark,

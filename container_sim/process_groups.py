@@ -27,20 +27,22 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Mark(msgspec.Struct, frozen=True):
-    """A variable that a process and all its children carry in their environment."""
+    """Variables that a process and all its children carry in their environment."""
 
-    variable: str
-    value: str
+    variables: dict[str, str]
+
+    def is_on(self, environment: dict[str, str]) -> bool:
+        return self.variables.items() <= environment.items()
 
 
 def instance_mark(instance_id: InstanceId) -> Mark:
     """Of all processes of a container."""
-    return Mark(INSTANCE_VARIABLE, instance_id)
+    return Mark({INSTANCE_VARIABLE: instance_id})
 
 
-def session_mark(session_id: SessionId) -> Mark:
+def session_mark(instance_id: InstanceId, session_id: SessionId) -> Mark:
     """Of a session's agent and whatever it started."""
-    return Mark(SESSION_VARIABLE, session_id)
+    return Mark({INSTANCE_VARIABLE: instance_id, SESSION_VARIABLE: session_id})
 
 
 def find_start_mark(pid: int) -> str | None:
@@ -84,7 +86,7 @@ def find_members(groups: frozenset[int], mark: Mark | None) -> list[int]:
         try:
             is_member = os.getpgid(pid) in groups
             if not is_member and mark is not None:
-                is_member = psutil.Process(pid).environ().get(mark.variable) == mark.value
+                is_member = mark.is_on(psutil.Process(pid).environ())
             if is_member and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
                 members.append(pid)
         except (ProcessLookupError, PermissionError, psutil.Error):

@@ -15,6 +15,7 @@ from boomtown.container_sim.process_groups import (
     find_members,
     find_start_mark,
     instance_mark,
+    session_mark,
 )
 from boomtown.ids import InstanceId, SessionId
 
@@ -87,7 +88,7 @@ def test_entry_of_another_boot_names_nobody() -> None:
 
 async def test_marked_process_outside_every_group_is_ended() -> None:
     mark = instance_mark(InstanceId("ledger-test-instance"))
-    process = spawn_sleeper({mark.variable: mark.value})
+    process = spawn_sleeper(mark.variables)
     try:
         assert find_members(frozenset(), mark) == [process.pid]
         assert await end_groups(
@@ -128,3 +129,15 @@ def test_launcher_starts_nothing_without_a_go_or_without_its_parent() -> None:
     assert (done.returncode, done.stdout) == (1, b"")
     reported, done = launch(1, b"g")
     assert (reported, done.returncode, done.stdout) == (b"", 1, b"")
+
+
+def test_session_is_told_from_one_of_the_same_id_elsewhere() -> None:
+    here, there = InstanceId("ledger-test-here"), InstanceId("ledger-test-there")
+    mark, other = (session_mark(instance, SessionId("s1")) for instance in (here, there))
+    process = spawn_sleeper(mark.variables)
+    try:
+        assert find_members(frozenset(), mark) == [process.pid]
+        assert find_members(frozenset(), other) == []
+        assert find_members(frozenset(), session_mark(here, SessionId("s2"))) == []
+    finally:
+        close(process)
