@@ -75,7 +75,7 @@ BEAD_MUTANTS: tuple[Mutant, ...] = (
                 "actors/town/agent_commands.py",
                 '    "UPDATE beads SET assignee_agent_id = NULL WHERE assignee_agent_id = ?'
                 " AND status = 'open'\"\n",
-                '    "UPDATE beads SET assignee_agent_id = NULL, status = \'open\''
+                "    \"UPDATE beads SET assignee_agent_id = NULL, status = 'open'"
                 " WHERE assignee_agent_id = ? AND status IN ('open', 'in_review')\"\n",
             ),
         ),
@@ -160,9 +160,7 @@ BEAD_MUTANTS: tuple[Mutant, ...] = (
                 "    insert_dependency(tx, _edge(new, convoy_id, DependencyType.TRACKS))\n",
             ),
         ),
-        tests=(
-            f"{_OF_CONVOYS}defect_77_stored_counts_equal_the_recount_after_mixed_outcomes",
-        ),
+        tests=(f"{_OF_CONVOYS}defect_77_stored_counts_equal_the_recount_after_mixed_outcomes",),
     ),
     Mutant(
         name="row-78",
@@ -219,8 +217,7 @@ BEAD_MUTANTS: tuple[Mutant, ...] = (
             ),
         ),
         tests=(
-            "tests/actors/town/test_owner_keys.py"
-            "::test_defect_89_the_text_of_a_key_is_in_no_row",
+            "tests/actors/town/test_owner_keys.py::test_defect_89_the_text_of_a_key_is_in_no_row",
         ),
     ),
     Mutant(
@@ -313,8 +310,7 @@ BEAD_MUTANTS: tuple[Mutant, ...] = (
         edits=(
             Edit(
                 _PLAN_ISSUES,
-                "    config = effective(snapshot.town.config,"
-                " snapshot.rigs[bead.rig_id].config)\n",
+                "    config = effective(snapshot.town.config, snapshot.rigs[bead.rig_id].config)\n",
                 "    config = snapshot.town.config\n",
             ),
         ),

@@ -20,7 +20,8 @@ def _gives_up_unknown_start(of_kind: str) -> tuple[Edit, ...]:
     return (
         Edit(
             _BODY_REPORTS,
-            "            return False  # plan_sessions probes it, at once and until there is proof\n",
+            "            return False  # plan_sessions probes it,"
+            " at once and until there is proof\n",
             f"            if {of_kind} and session.state != SessionState.ENDED:\n"
             "                end_session(\n"
             "                    tx,\n"
@@ -173,9 +174,7 @@ SESSION_MUTANTS: tuple[Mutant, ...] = (
                 "        if event.gone.instance_id\n",
             ),
         ),
-        tests=(
-            f"{_OF_MESSAGES}defect_67_word_about_the_session_before_is_no_word_about_this_one",
-        ),
+        tests=(f"{_OF_MESSAGES}defect_67_word_about_the_session_before_is_no_word_about_this_one",),
     ),
     Mutant(
         name="row-68",
@@ -320,7 +319,9 @@ SESSION_MUTANTS: tuple[Mutant, ...] = (
                 "        session = _session_of(tx, caller)\n        is_own = session is not None\n",
             ),
         ),
-        tests=("tests/actors/town/test_agent_calls.py::test_defect_88_a_session_is_no_other_agent",),
+        tests=(
+            "tests/actors/town/test_agent_calls.py::test_defect_88_a_session_is_no_other_agent",
+        ),
     ),
     Mutant(
         name="row-96",

@@ -21,7 +21,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,6 +31,8 @@ TEST_SECONDS_MAX = 60  # of one test; the slowest takes about two alone
 RUN_SECONDS_MAX = 300  # of one child; the machine may be shared
 _FAILED_MARKS = ("FAILED ", "ERROR ")
 _RAN = (0, 1)  # pytest's codes for "all passed" and "some failed"
+# They take most of a short run's time to load, and these tests do without.
+_UNNEEDED_PLUGINS = ("anyio", "cacheprovider", "hypothesispytest", "xdist")
 _WHEREABOUTS = "import boomtown.actors.town.town as m, os; print(os.path.realpath(m.__file__))"
 
 
@@ -98,7 +100,7 @@ class TreeCopy:
             shutil.copy2(source / name, target / name, follow_symlinks=False)
 
     @contextmanager
-    def spoiled_by(self, mutant: Mutant) -> Iterator[None]:
+    def spoiled_by(self, mutant: Mutant) -> Generator[None]:
         """The copy with the mutant's edits, which must fit; taken back at the end."""
         before = {edit.path: (self.root / edit.path).read_text() for edit in mutant.edits}
         try:
@@ -129,7 +131,8 @@ class TreeCopy:
     def failures_of(self, tests: Sequence[str]) -> list[str]:
         """The ids of those that fail, in pytest's order. Raises TestRunBroken."""
         command = [sys.executable, "-P", "-m", "pytest", "-q", "--tb=no", "-rfE"]
-        command += ["-p", "no:cacheprovider", f"--timeout={TEST_SECONDS_MAX}", *tests]
+        command += [f"-pno:{plugin}" for plugin in _UNNEEDED_PLUGINS]
+        command += [f"--timeout={TEST_SECONDS_MAX}", *tests]
         try:
             child = subprocess.run(
                 command,
