@@ -115,7 +115,7 @@ def _log_to(stream: Any, *, is_quiet: bool) -> None:
     logging.basicConfig(
         stream=stream,
         level=logging.WARNING if is_quiet else logging.INFO,
-        format="%(asctime)s %(name)-18s %(message)s",
+        format="%(asctime)s %(name)s  %(message)s",
         datefmt="%H:%M:%S",
     )
     logging.getLogger("aiohttp").setLevel(logging.WARNING)
