@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: venv demo run test check lint types wheel-check constraints clean
+.PHONY: venv demo run test soak mutants check lint types wheel-check constraints clean
 
 # Make .venv with the pinned versions of constraints.txt and the project itself, editable.
 venv: .venv/.ready
@@ -25,6 +25,15 @@ run: venv
 # The whole test suite.
 test: venv
 	$(BIN)/python -m pytest -n 2
+
+# The demo with its container and server killed, RUNS times in a row; the log is kept.
+RUNS ?= 20
+soak: venv
+	PYTHONPATH=tests $(BIN)/python -m support.soak $(RUNS) docs/soak.log
+
+# Put each known defect back, one at a time, in a copy of the tree: its own tests must fail.
+mutants: venv
+	$(BIN)/python tests/mutants.py
 
 # What CI runs beside the tests: format, lint, both type checkers, the built wheel.
 check: lint types wheel-check
