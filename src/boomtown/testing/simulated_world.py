@@ -129,6 +129,14 @@ class World:
             (class_name,) = self._scenario.classes
         return WorldStub(self, class_name, name)
 
+    @property
+    def host(self) -> Host:
+        """The present host, for `run_in_object` and its kin, past the wire. It ends with the next
+        outage. Raises MachineLost while the machine is down."""
+        if self._life is None or not self._life.is_up:
+            raise MachineLost
+        return self._life.host
+
     def acknowledged(self, entry: Fact) -> None:
         """Note in the ledger that an object has confirmed `entry`: an integer or a text."""
         self.ledger.append(entry)
@@ -303,11 +311,10 @@ class World:
     ) -> T:
         """One call over the wire, for WorldStub."""
         await self._travel()
-        life = self._life
-        if life is None or not life.is_up:
-            raise MachineLost
+        stub_host, life = self.host, self._life
+        assert life is not None
         self.trace.record("called", object=name, what=what)
-        stub = life.host.namespace(class_name).get_by_name(name)
+        stub = stub_host.namespace(class_name).get_by_name(name)
         task = asyncio.create_task(deliver(stub), name=f"{name}.{what}")
         life.calls[task] = None
         try:

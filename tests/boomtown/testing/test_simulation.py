@@ -16,6 +16,11 @@ from boomtown.testing import (
     SimulationReport,
     VirtualClock,
     World,
+    evict,
+    list_ids,
+    reset,
+    run_alarm,
+    run_in_object,
     simulate,
 )
 
@@ -167,6 +172,44 @@ def test_calls_fail_from_the_instant_of_an_outage_until_the_restart(kind: str) -
         assert world.outages == 1
 
     simulate(Register, stop, seeds=range(3), limits=CALM)
+
+
+def test_no_answer_arrives_after_an_outage() -> None:
+    async def cut_while_under_way(world: World) -> None:
+        call = asyncio.create_task(world.stub("r").add(1))
+        await world.pause(8)
+        has_arrived = call.done()
+        world.cut_power()
+        assert not world.outages, "the machine is down, and not up again"
+        (answer,) = await asyncio.gather(call, return_exceptions=True)
+        assert isinstance(answer, MachineLost) is not has_arrived
+        world.acknowledged(has_arrived)
+
+    digests = simulate(Register, cut_while_under_way, seeds=range(40), limits=CALM).digests
+    assert len(set(digests.values())) > 5
+
+
+def test_the_functions_of_tests_work_on_a_simulated_host() -> None:
+    async def use(world: World) -> None:
+        stub: Any = world.host.namespace("Register").get_by_name("r")
+        await stub.add(1)
+        await stub.remind(world.clock.now_ms() + 1_000)
+        assert await run_in_object(stub, lambda instance, ctx: ctx.storage.get("0001")) == 1
+        assert await run_alarm(stub)
+        await evict(stub)
+        await stub.remind(world.clock.now_ms() + 1_000)
+        assert list_ids(world.host.namespace("Register")) == [stub.id]
+        await reset(world.host)
+        assert list_ids(world.host.namespace("Register")) == []
+        world.cut_power()
+        with pytest.raises(MachineLost):
+            list_ids(world.host.namespace("Register"))
+
+    async def is_empty(world: World) -> None:
+        await world.sleep_ms(5_000)
+        assert list_ids(world.host.namespace("Register")) == []
+
+    simulate(Register, use, seeds=range(10), limits=CALM, invariant=is_empty)
 
 
 def test_the_invariant_is_checked_after_a_restart() -> None:
