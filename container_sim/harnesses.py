@@ -27,7 +27,7 @@ class HarnessSpec(msgspec.Struct, frozen=True, kw_only=True):
     """One harness of the configuration. An empty `argv` is the scripted one."""
 
     argv: tuple[str, ...] = ()
-    tty: bool = False  # reserved: run under a pseudo-terminal
+    tty: bool = False  # run under a terminal of its own
 
 
 def validate_command(template: str) -> tuple[str, ...]:

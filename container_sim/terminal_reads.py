@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 
 TERMINALS = "/dev/pts/"
+OWN_TERMINAL = "/dev/tty"  # as password prompts open it
 
 
 class _CallNumbers(msgspec.Struct, frozen=True):
@@ -55,4 +56,5 @@ def _sleeps_in_read(thread: Path, numbers: _CallNumbers) -> bool:
 
 def _is_terminal(thread: Path, descriptor: int) -> bool:
     name = os.readlink(thread / "fd" / str(descriptor))
-    return name.startswith(TERMINALS) and name.removeprefix(TERMINALS).isdigit()
+    is_terminal = name.startswith(TERMINALS) and name.removeprefix(TERMINALS).isdigit()
+    return is_terminal or name == OWN_TERMINAL

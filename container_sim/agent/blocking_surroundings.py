@@ -21,6 +21,7 @@ from boomtown.container_sim.agent.ending import AgentFailed
 from boomtown.container_sim.agent.order import AgentOrder
 from boomtown.container_sim.agent.pause import pause
 from boomtown.container_sim.agent.surroundings import Run
+from boomtown.container_sim.agent.terminal import converse_in_terminal
 from boomtown.container_sim.faults import Faults
 from boomtown.container_sim.harnesses import fill_command
 from boomtown.container_sim.model import StartSession
@@ -35,6 +36,7 @@ class BlockingSurroundings:
 
     def __init__(self, order: AgentOrder, faults: Faults) -> None:
         self._worktree = Path(order.worktree)
+        self._has_terminal = order.harness.tty
         self._gate_s_max = order.gate_ms_max / 1000
         self._faults = faults
 
@@ -64,9 +66,12 @@ class BlockingSurroundings:
                 "branch": session.branch,
                 "worktree": str(self._worktree),
             }
+            command = fill_command(argv, values)
+            if self._has_terminal:
+                return converse_in_terminal(command, self._worktree)
             try:
                 process = subprocess.Popen(  # noqa: ASYNC220 - no event loop here
-                    fill_command(argv, values),
+                    command,
                     cwd=self._worktree,
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,

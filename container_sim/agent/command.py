@@ -1,11 +1,11 @@
 """The command harness: any program as an agent, wrapped so that it need know nothing of towns.
 
 The program runs in the worktree with the session's environment, its prompt as a placeholder, in a
-file and on standard input. Work: exit 0 with new commits is submitted, exit 0 without any is
-abandoned, anything else fails the session; what it left uncommitted is committed first. Review: it
-judges, in a worktree at the target; exit 0 lets the scripted merge go on, anything else asks for
-changes with the end of its output. It may as well report by itself: a later report of ours is then
-answered `stale`, which ends us quietly.
+file and on standard input, unless that is a terminal (terminal.py). Work: exit 0 with new commits
+is submitted, exit 0 without any is abandoned, anything else fails the session; what it left
+uncommitted is committed first. Review: it judges, in a worktree at the target; exit 0 lets the
+scripted merge go on, anything else asks for changes with the end of its output. It may as well
+report by itself: a later report of ours is then answered `stale`, which ends us quietly.
 
 The program is in our process group, so whoever ends us ends it.
 """

@@ -136,7 +136,7 @@ class _Parts:
 
     def make_manager(self, reports: _Reports) -> ContainerManager:
         harnesses = {
-            name: HarnessSpec(argv=validate_command(setting.command))
+            name: HarnessSpec(argv=validate_command(setting.command), tty=setting.tty)
             for name, setting in self._settings.harnesses.items()
         }
         return ContainerManager(

@@ -30,6 +30,7 @@ class HarnessSetting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """`[harness.NAME]`: an agent program."""
 
     command: str  # a template with {prompt}, {prompt_file}, {bead_id}, {branch}, {worktree}
+    tty: bool = False  # for a program that wants a terminal; nobody types into it
 
 
 class LimitSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

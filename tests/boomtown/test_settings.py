@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from boomtown.errors import InvalidRequest
-from boomtown.settings import Settings, load_settings
+from boomtown.settings import HarnessSetting, Settings, load_settings
 
 
 def write(folder: Path, text: str) -> Path:
@@ -35,11 +35,12 @@ def test_flags_win_over_environment_over_file(tmp_path: Path) -> None:
 def test_harnesses_limits_and_town_defaults_come_from_the_file(tmp_path: Path) -> None:
     file = write(
         tmp_path,
-        '[harness.mine]\ncommand = "agent {prompt}"\n[limits.town]\nheartbeat_ms = 1000\n'
+        '[harness.mine]\ncommand = "agent {prompt}"\ntty = true\n'
+        "[limits.town]\nheartbeat_ms = 1000\n"
         "[town.defaults]\nmax_polecats_per_rig = 2\n",
     )
     settings = load_settings(flags={}, environment={}, config_file=file)
-    assert settings.harnesses["mine"].command == "agent {prompt}"
+    assert settings.harnesses["mine"] == HarnessSetting(command="agent {prompt}", tty=True)
     assert settings.limits.town.heartbeat_ms == 1_000
     assert settings.town_defaults.max_polecats_per_rig == 2
 
