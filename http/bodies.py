@@ -15,7 +15,7 @@ from boomtown.actors.town.commands import ConvoyTask, Name, Text, Title
 from boomtown.actors.town.model import BeadStatus, BeadType, MergeMode, Priority, RigConfig
 from boomtown.actors.town.owner_keys import KeyScope
 from boomtown.container_sim.model import AgentRole, Verdict
-from boomtown.ids import AgentId, BeadId, RigId, TownId
+from boomtown.ids import AgentId, BeadId, RigId, SessionId, TownId
 
 Pid = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 ExitCode = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
@@ -230,6 +230,16 @@ class CompleteReviewBody(Body, frozen=True, kw_only=True):
     status: Literal["merged", "failed", "conflict"]
     message: Text | None = None
     commit_sha: str | None = None
+
+
+class ReadyBody(Body, frozen=True, kw_only=True):
+    nonce: Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+class RegistryBody(Body, frozen=True, kw_only=True):
+    """The sessions that a container finds after its boot; at most as many as run at once."""
+
+    session_ids: Annotated[tuple[SessionId, ...], Meta(max_length=1_000)] = ()
 
 
 class ContainerEventsBody(Body, frozen=True, kw_only=True):

@@ -1,10 +1,16 @@
-"""What a control server says about itself, and its next token."""
+"""What a control server says about itself, its end and its beginning, and its next token."""
 
 from __future__ import annotations
 
-from boomtown.actors.town.commands import ReportContainerEvents
+from boomtown.actors.town.commands import BeginDrain, ClearDrain, ReportContainerEvents
+from boomtown.actors.town.questions import (
+    AskRegistry,
+    GetDrainStatus,
+    GetMayorId,
+    ListRegistry,
+)
 from boomtown.http.agent_call_routes import next_session_token
-from boomtown.http.bodies import ContainerEventsBody
+from boomtown.http.bodies import ContainerEventsBody, ReadyBody, RegistryBody
 from boomtown.http.calls import Call
 from boomtown.http.principals import ContainerBearer
 from boomtown.wire import iso_from_ms
@@ -13,6 +19,33 @@ from boomtown.wire import iso_from_ms
 async def report_container_events(call: Call) -> object:
     body = await call.body(ContainerEventsBody)
     return await call.execute(ReportContainerEvents(events=body.events))
+
+
+async def begin_drain(call: Call) -> object:
+    return await call.execute(BeginDrain())
+
+
+async def clear_drain(call: Call) -> object:
+    body = await call.body(ReadyBody)
+    return await call.execute(ClearDrain(nonce=body.nonce))
+
+
+async def get_drain_status(call: Call) -> object:
+    return await call.query(GetDrainStatus())
+
+
+async def list_registry(call: Call) -> object:
+    return await call.query(ListRegistry())
+
+
+async def ask_registry(call: Call) -> object:
+    """A question for all its verb: nothing is stored of it."""
+    body = await call.body(RegistryBody)
+    return await call.query(AskRegistry(session_ids=body.session_ids))
+
+
+async def get_mayor_id(call: Call) -> object:
+    return await call.query(GetMayorId())
 
 
 async def refresh_container_token(call: Call) -> object:

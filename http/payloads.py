@@ -24,7 +24,7 @@ from boomtown.actors.town.views import (
 from boomtown.wire import iso_from_ms
 
 # Keys of dicts that the town makes itself and that hold instants in milliseconds.
-_INSTANTS_OF_STATUS = ("nextFireAt", "drainStartedAt")
+_INSTANTS_OF_STATUS = ("nextFireAt", "openedAt", "probeAt")
 
 
 def payload(value: object) -> Any:
@@ -77,17 +77,23 @@ def _is_instant(name: str, field: object) -> bool:
 
 
 def _town_status(view: TownStatusView) -> dict[str, Any]:
-    alarm = {
-        name: iso_from_ms(value) if name in _INSTANTS_OF_STATUS and value is not None else value
-        for name, value in view.alarm.items()
-    }
+    drain = view.drain_started_at
     return {
-        "alarm": alarm,
+        "alarm": _with_iso(view.alarm),
         "agents": view.agents,
         "beads": view.beads,
         "patrol": view.patrol,
         "reconciler": view.reconciler,
         "recentEvents": payload(view.recent_events),
         "draining": view.draining,
+        **({} if drain is None else {"drainStartedAt": iso_from_ms(drain)}),
         "paused": view.paused,
+        "breaker": _with_iso(view.breaker),
+    }
+
+
+def _with_iso(facts: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: iso_from_ms(value) if name in _INSTANTS_OF_STATUS and value is not None else value
+        for name, value in facts.items()
     }

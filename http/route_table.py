@@ -262,6 +262,23 @@ CONTAINERS = (
     *_rows(
         "container",
         CONTAINER,
+        ("POST", TOWN + "/container-eviction", 200, _k.begin_drain, NO, FACTS),
+        ("POST", TOWN + "/container-ready", 200, _k.clear_drain, bodies.ReadyBody, FACTS),
+        ("GET", TOWN + "/drain-status", 200, _k.get_drain_status, NO, FACTS),
+        ("GET", TOWN + "/container-registry", 200, _k.list_registry, NO, list[views.SessionView]),
+        (
+            "POST",
+            TOWN + "/container-registry",
+            200,
+            _k.ask_registry,
+            bodies.RegistryBody,
+            FACTS,
+        ),
+        ("GET", TOWN + "/mayor-id", 200, _k.get_mayor_id, NO, FACTS),
+    ),
+    *_rows(
+        "container",
+        CONTAINER,
         (
             "POST",
             TOWN + "/container-events",

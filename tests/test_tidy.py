@@ -57,6 +57,8 @@ PURE = frozenset(
         "model",
         "naming",
         "plan_convoys",
+        "plan_town",
+        "container_ends",
         "plan_issues",
         "plan_reviews",
         "plan_sessions",

@@ -130,6 +130,33 @@ class EndSession(msgspec.Struct, frozen=True, kw_only=True, tag="end_session"):
     counts_attempt: bool
 
 
+class EscalateRestarts(msgspec.Struct, frozen=True, kw_only=True, tag="escalate_restarts"):
+    """container_ends: the bead lost its container too often and waits; one escalation per wait,
+    by `key`."""
+
+    bead_id: BeadId
+    key: str
+    held_until_ms: int
+
+
+class OpenBreaker(msgspec.Struct, frozen=True, kw_only=True, tag="open_breaker"):
+    """plan_town: too many starts failed; tells people once."""
+
+    failed_starts: int
+
+
+class CloseBreaker(msgspec.Struct, frozen=True, kw_only=True, tag="close_breaker"):
+    """plan_town: a start succeeded since the opening."""
+
+    opened_at_ms: int
+
+
+class EndDrain(msgspec.Struct, frozen=True, kw_only=True, tag="end_drain"):
+    """plan_town: nobody ended the drain in its time."""
+
+    started_at_ms: int
+
+
 Action = (
     ClaimWork
     | FailBead
@@ -146,4 +173,8 @@ Action = (
     | SendProbe
     | SendStop
     | EndSession
+    | EscalateRestarts
+    | OpenBreaker
+    | CloseBreaker
+    | EndDrain
 )

@@ -21,6 +21,7 @@ from boomtown.actors.town.commands_of_agents import (
     UnhookBead,
     WriteCheckpoint,
 )
+from boomtown.actors.town.drain import hand_over
 from boomtown.actors.town.fences import AGENT_CALLERS, Fence, check_fence
 from boomtown.actors.town.model import (
     EXTERNAL_HARNESS,
@@ -180,7 +181,8 @@ def handle_agent_status(tx: TownTransaction, caller: Caller, command: SetAgentSt
 
 def handle_heartbeat(tx: TownTransaction, caller: Caller, command: Heartbeat) -> FactsView:
     """A session that is ending keeps its right lost: its beat is only noted, so that nobody takes
-    a body that still speaks for a silent one."""
+    a body that still speaks for a silent one. The first beat of another instance than the one
+    that drains ends the drain, and is told its nonce."""
     if find_agent(tx, command.agent_id) is None:
         return FactsView(facts={"heartbeat": True, "stale": True})
     fence = check_fence(tx, caller, rig_id=command.rig_id, agent_id=command.agent_id)
@@ -199,7 +201,9 @@ def handle_heartbeat(tx: TownTransaction, caller: Caller, command: Heartbeat) ->
         pid=command.pid,
     )
     _touch(tx, fence.agent)
-    return FactsView(facts={"heartbeat": True, "stale": False})
+    nonce = hand_over(tx, command.instance_id or caller.instance_id)
+    handed = {} if nonce is None else {"drainNonce": nonce}
+    return FactsView(facts={"heartbeat": True, "stale": False, **handed})
 
 
 def handle_request_changes(

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from boomtown.actors.town.container_ends import claimable_at_ms
 from boomtown.actors.town.model import EXTERNAL_HARNESS, EffectState, Session, SessionState
 from boomtown.actors.town.plan_convoys import is_waiting_to_land, next_landing_at_ms
 from boomtown.actors.town.plan_issues import is_dispatchable
 from boomtown.actors.town.plan_reviews import is_reviewable
 from boomtown.actors.town.plan_sessions import due_times
+from boomtown.actors.town.plan_town import due_times as due_times_of_town
 from boomtown.actors.town.reconciler import plan
 from boomtown.actors.town.snapshot import Snapshot
 from boomtown.container_sim.model import AgentRole
@@ -46,13 +48,12 @@ def is_watched(snapshot: Snapshot, session: Session) -> bool:
 
 
 def _due_times(snapshot: Snapshot, now_ms: int, limits: TownLimits) -> Iterator[int]:
+    yield from due_times_of_town(snapshot, limits=limits)
     for session in snapshot.sessions.values():
         yield from due_times(session, limits=limits)
     for bead in snapshot.beads.values():
-        if bead.not_before_ms is not None and (
-            is_dispatchable(snapshot, bead) or is_reviewable(snapshot, bead)
-        ):
-            yield bead.not_before_ms
+        if is_dispatchable(snapshot, bead) or is_reviewable(snapshot, bead):
+            yield claimable_at_ms(snapshot, bead, limits=limits)
     for convoy in snapshot.convoys.values():
         if is_waiting_to_land(snapshot, convoy):
             yield next_landing_at_ms(convoy, limits=limits)

@@ -11,15 +11,24 @@ from typing import Any, assert_never
 import msgspec
 
 from boomtown.actors.town.config_rules import masked_config
+from boomtown.actors.town.drain_commands import (
+    ask_registry,
+    drain_status,
+    list_registry,
+    mayor_id,
+)
 from boomtown.actors.town.fences import check_session_lives
 from boomtown.actors.town.model import Agent, BeadType
 from boomtown.actors.town.questions import (
+    AskRegistry,
     CheckInvariants,
     FindLiveSession,
     GetAgent,
     GetBead,
     GetConfig,
     GetConvoy,
+    GetDrainStatus,
+    GetMayorId,
     GetRig,
     GetSession,
     GetTown,
@@ -29,9 +38,9 @@ from boomtown.actors.town.questions import (
     ListConvoys,
     ListEscalations,
     ListEvents,
+    ListRegistry,
     ListRigs,
     ListSessions,
-    Question,
     QuestionRequest,
 )
 from boomtown.actors.town.store_agents import get_agent, list_rig_agents
@@ -64,6 +73,21 @@ from boomtown.error_codes import ErrorCode
 from boomtown.errors import BoomtownError, NotFound
 
 DEAD = "dead"
+_OfRig = ListBeads | GetBead | ListAgents | GetAgent | ListSessions | GetSession | FindLiveSession
+_Question = (
+    GetTown
+    | GetConfig
+    | GetTownStatus
+    | CheckInvariants
+    | ListRigs
+    | GetRig
+    | ListConvoys
+    | GetConvoy
+    | ListEscalations
+    | ListEvents
+    | GetMayorId
+    | _OfRig
+)
 
 
 class LoopFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,13 +101,27 @@ def run_question(tx: TownTransaction, request: QuestionRequest, loop: LoopFacts)
     try:
         get_town(tx)
         check_session_lives(tx, request.caller)
-        return Answer(view=_answer(tx, request.question, loop))
+        return Answer(view=_answer_request(tx, request, loop))
     except BoomtownError as error:
         return Answer(refusal=error.refusal())
 
 
-def _answer(tx: TownTransaction, question: Question, loop: LoopFacts) -> View:
+def _answer_request(tx: TownTransaction, request: QuestionRequest, loop: LoopFacts) -> View:
+    match request.question:
+        case GetDrainStatus():
+            return drain_status(tx, request.caller)
+        case ListRegistry():
+            return list_registry(tx, request.caller)
+        case AskRegistry() as question:
+            return ask_registry(tx, request.caller, question)
+        case _ as question:
+            return _answer(tx, question, loop)
+
+
+def _answer(tx: TownTransaction, question: _Question, loop: LoopFacts) -> View:
     match question:
+        case GetMayorId():
+            return mayor_id(tx)
         case GetTown():
             return town_view(get_town(tx))
         case GetConfig():
@@ -118,16 +156,7 @@ def _answer(tx: TownTransaction, question: Question, loop: LoopFacts) -> View:
             return _answer_of_rig(tx, question)
 
 
-def _answer_of_rig(
-    tx: TownTransaction,
-    question: ListBeads
-    | GetBead
-    | ListAgents
-    | GetAgent
-    | ListSessions
-    | GetSession
-    | FindLiveSession,
-) -> View:
+def _answer_of_rig(tx: TownTransaction, question: _OfRig) -> View:
     match question:
         case ListBeads():
             return _list_beads(tx, question)

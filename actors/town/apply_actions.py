@@ -13,13 +13,17 @@ from boomtown.actors.town.actions import (
     Action,
     ClaimReview,
     ClaimWork,
+    CloseBreaker,
     CloseConvoy,
     CreateLanding,
+    EndDrain,
     EndSession,
     EscalateHeld,
+    EscalateRestarts,
     FailBead,
     FailConvoy,
     MarkReadyToLand,
+    OpenBreaker,
     ReleaseBead,
     SendProbe,
     SendStart,
@@ -66,6 +70,7 @@ from boomtown.actors.town.store_sessions import (
     update_session,
 )
 from boomtown.actors.town.store_town import bump_counter, find_rig, get_town
+from boomtown.actors.town.town_moves import apply_town_action
 from boomtown.actors.town.transaction import TownTransaction
 from boomtown.actors.town.transitions import change_bead_status, recount_convoy
 from boomtown.container_sim.model import SessionKind
@@ -89,6 +94,8 @@ def apply_action(tx: TownTransaction, action: Action) -> bool:
             return _fail_bead(tx, action)
         case EscalateHeld():
             return _escalate_held(tx, action)
+        case EscalateRestarts() | OpenBreaker() | CloseBreaker() | EndDrain():
+            return apply_town_action(tx, action)
         case ReleaseBead():
             return _release_bead(tx, action)
         case SettleSource():

@@ -15,6 +15,8 @@ from typing import assert_never
 import msgspec
 
 from boomtown.actors.town.bead_creation import create_escalation
+from boomtown.actors.town.container_ends import CONTAINER_END_REASONS, CONTAINER_GONE
+from boomtown.actors.town.drain import end_drain_of
 from boomtown.actors.town.events import (
     AgentCompleted,
     ContainerGone,
@@ -66,9 +68,8 @@ from boomtown.container_sim.model import (
 from boomtown.error_codes import ErrorCode
 from boomtown.ids import BeadId, InstanceId
 
-CONTAINER_GONE = "container_gone"
 # A control server's words for endings that are not the agent's fault (decisions 28).
-EVICTION_REASONS = frozenset({"stopped", "container eviction", "eviction", "server restart"})
+EVICTION_REASONS = frozenset({"stopped", *CONTAINER_END_REASONS})
 # What a person has to mend: one live escalation per rig and code.
 ESCALATED_CODES = (
     ErrorCode.GIT_UNREACHABLE,
@@ -77,11 +78,6 @@ ESCALATED_CODES = (
     ErrorCode.GIT_NOT_FOUND,
 )
 MISSES_NEEDED = 2  # decisions 33, row 13
-HOUR_MS = 3_600_000
-
-_COUNT_RESTARTS = (
-    "SELECT count(*) FROM sessions WHERE bead_id = ? AND end_reason = ? AND ended_at_ms > ?"
-)
 
 
 def apply_completed(tx: TownTransaction, event: AgentCompleted) -> bool:
@@ -111,7 +107,8 @@ def apply_completed(tx: TownTransaction, event: AgentCompleted) -> bool:
 
 
 def apply_container_gone(tx: TownTransaction, event: ContainerGone) -> bool:
-    """All sessions of the instance are over, now, and none of them for its own fault."""
+    """All sessions of the instance are over, now, and none of them for its own fault; and so is
+    its drain, with nothing left to wait for."""
     sessions = [
         session
         for session in list_live_sessions(tx)
@@ -119,7 +116,8 @@ def apply_container_gone(tx: TownTransaction, event: ContainerGone) -> bool:
     ]
     for session in sessions:
         _settle_container_end(tx, session)
-    return not sessions
+    is_drained = end_drain_of(tx, event.gone.instance_id)
+    return not sessions and not is_drained
 
 
 def apply_start_answer(tx: TownTransaction, event: StartAnswered) -> bool:
@@ -286,15 +284,8 @@ def _settle_report(tx: TownTransaction, session: Session, report: SessionReport)
 
 
 def _settle_container_end(tx: TownTransaction, session: Session) -> None:
-    row = tx.find_row(_COUNT_RESTARTS, session.bead_id, CONTAINER_GONE, tx.now_ms - HOUR_MS)
-    assert row is not None
-    settle_death(
-        tx,
-        session,
-        reason=CONTAINER_GONE,
-        is_failure=True,
-        counts_attempt=int(row[0]) >= tx.limits.container_restarts_per_hour_max,
-    )
+    # No attempt: how often this may happen is the rule of container_ends.
+    settle_death(tx, session, reason=CONTAINER_GONE, is_failure=True, counts_attempt=False)
 
 
 def _note_miss(tx: TownTransaction, session: Session, instance_id: InstanceId) -> None:

@@ -14,7 +14,9 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from boomtown.actors.town.commands_of_agents import BeginDrain as BeginDrain
 from boomtown.actors.town.commands_of_agents import CheckMail as CheckMail
+from boomtown.actors.town.commands_of_agents import ClearDrain as ClearDrain
 from boomtown.actors.town.commands_of_agents import DeleteAgent as DeleteAgent
 from boomtown.actors.town.commands_of_agents import GetOrCreateAgent as GetOrCreateAgent
 from boomtown.actors.town.commands_of_agents import Heartbeat as Heartbeat
@@ -381,6 +383,8 @@ Command = (
     | ReportEviction
     | ReportContainerGone
     | ReportContainerEvents
+    | BeginDrain
+    | ClearDrain
     | RefreshSession
     | SendMail
     | CreateEscalation

@@ -176,6 +176,17 @@ class ReportContainerEvents(
     events: tuple[dict[str, Any], ...]
 
 
+class BeginDrain(msgspec.Struct, frozen=True, kw_only=True, tag="begin_drain", tag_field="command"):
+    """The caller's container was told to end (town.md 7.4): nothing starts, and nothing is
+    concluded from silence, until the drain is over."""
+
+
+class ClearDrain(msgspec.Struct, frozen=True, kw_only=True, tag="clear_drain", tag_field="command"):
+    """The caller's container has taken over from the one that drains."""
+
+    nonce: Name
+
+
 class RefreshSession(
     msgspec.Struct, frozen=True, kw_only=True, tag="refresh_session", tag_field="command"
 ):

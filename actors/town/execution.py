@@ -43,7 +43,9 @@ from boomtown.actors.town.commands import (
     AcknowledgeEscalation,
     AddConvoyBead,
     Approve,
+    BeginDrain,
     Caller,
+    ClearDrain,
     CloseConvoyByForce,
     CommandRequest,
     CompleteReview,
@@ -100,6 +102,7 @@ from boomtown.actors.town.convoy_commands import (
     handle_start_convoy,
     handle_update_convoy,
 )
+from boomtown.actors.town.drain_commands import handle_begin_drain, handle_clear_drain
 from boomtown.actors.town.fences import check_session_lives
 from boomtown.actors.town.idempotency import find_answer, keep_answer
 from boomtown.actors.town.inbox_posts import (
@@ -179,6 +182,8 @@ HANDLERS: dict[type, Handler] = {
     ReportEviction: handle_eviction,
     ReportContainerGone: handle_container_gone,
     ReportContainerEvents: handle_container_events,
+    BeginDrain: handle_begin_drain,
+    ClearDrain: handle_clear_drain,
     RefreshSession: handle_refresh_session,
     SendMail: handle_send_mail,
     CreateEscalation: handle_create_escalation,

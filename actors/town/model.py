@@ -164,8 +164,20 @@ class Town(msgspec.Struct, frozen=True, kw_only=True):
     config: TownConfig
     is_paused: bool
     is_draining: bool
+    drain_nonce: str | None = None  # this and the two below: of the newest drain, ended or not
+    drain_started_at_ms: int | None = None
+    drain_instance_id: InstanceId | None = None
     created_at_ms: int
     updated_at_ms: int
+
+
+class Breaker(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of the town's starts, for the decision of plan_breaker."""
+
+    opened_at_ms: int | None = None  # None: closed
+    last_start_at_ms: int | None = None  # the newest first sign of life of a body of ours
+    failed_starts: int = 0  # within the window, and since the breaker closed
+    last_failed_at_ms: int | None = None
 
 
 class Rig(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,6 +19,7 @@ from boomtown.actors.town.actions import (
     ReleaseBead,
 )
 from boomtown.actors.town.blockers import open_blockers, unraised_holds
+from boomtown.actors.town.container_ends import claimable_at_ms
 from boomtown.actors.town.model import (
     LABEL_HELD,
     LABEL_TRIAGE_REQUEST,
@@ -120,7 +121,7 @@ def _plan_claims(
         for bead in snapshot.beads.values()
         if bead.rig_id == rig.rig_id
         and is_dispatchable(snapshot, bead)
-        and (bead.not_before_ms is None or bead.not_before_ms <= now_ms)
+        and claimable_at_ms(snapshot, bead, limits=limits) <= now_ms
     )
     for bead in sorted(due, key=_order)[: max(places, 0)]:
         agent_id = _pick(free, bead.assignee_agent_id)

@@ -20,6 +20,7 @@ from boomtown.actors.town.actions import (
     SettleSource,
 )
 from boomtown.actors.town.blockers import live_reviews, open_blockers, unraised_holds
+from boomtown.actors.town.container_ends import claimable_at_ms
 from boomtown.actors.town.model import (
     FINAL_STATUSES,
     LABEL_HELD,
@@ -61,7 +62,7 @@ def plan(snapshot: Snapshot, *, now_ms: int, limits: TownLimits) -> tuple[Action
             if bead.rig_id == rig.rig_id
             and bead.bead_id not in failing
             and is_reviewable(snapshot, bead)
-            and (bead.not_before_ms is None or bead.not_before_ms <= now_ms)
+            and claimable_at_ms(snapshot, bead, limits=limits) <= now_ms
         )
         actions.extend(_plan_claim(snapshot, rig, sorted(due, key=_order)))
     return tuple(actions)

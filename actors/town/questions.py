@@ -117,6 +117,30 @@ class FindLiveSession(
     agent_id: AgentId
 
 
+class GetDrainStatus(
+    msgspec.Struct, frozen=True, kw_only=True, tag="get_drain_status", tag_field="question"
+): ...
+
+
+class ListRegistry(
+    msgspec.Struct, frozen=True, kw_only=True, tag="list_registry", tag_field="question"
+):
+    """The live sessions of the caller's own container instance."""
+
+
+class AskRegistry(
+    msgspec.Struct, frozen=True, kw_only=True, tag="ask_registry", tag_field="question"
+):
+    """Which of these sessions the caller's instance may resume after its boot (row 73)."""
+
+    session_ids: tuple[SessionId, ...]
+
+
+class GetMayorId(
+    msgspec.Struct, frozen=True, kw_only=True, tag="get_mayor_id", tag_field="question"
+): ...
+
+
 Question = (
     GetTown
     | GetConfig
@@ -135,6 +159,10 @@ Question = (
     | ListSessions
     | GetSession
     | FindLiveSession
+    | GetDrainStatus
+    | ListRegistry
+    | AskRegistry
+    | GetMayorId
 )
 
 

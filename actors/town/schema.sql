@@ -10,9 +10,26 @@ CREATE TABLE town (
     config              TEXT NOT NULL,             -- JSON, TownConfig
     is_paused           INTEGER NOT NULL DEFAULT 0 CHECK (is_paused IN (0, 1)),
     is_draining         INTEGER NOT NULL DEFAULT 0 CHECK (is_draining IN (0, 1)),
+    drain_nonce         TEXT,                      -- of the newest drain, kept after its end
+    drain_started_at_ms INTEGER,                   -- of the newest drain, kept after its end
+    drain_instance_id   TEXT,                      -- the instance that asked for it
     created_at_ms       INTEGER NOT NULL,
-    updated_at_ms       INTEGER NOT NULL
+    updated_at_ms       INTEGER NOT NULL,
+    CHECK (is_draining = 0 OR (drain_nonce IS NOT NULL AND drain_started_at_ms IS NOT NULL))
 ) STRICT;
+
+CREATE TABLE breaker (                             -- of dispatch; no row yet: closed, nothing heard
+    only_row            INTEGER PRIMARY KEY CHECK (only_row = 1),
+    opened_at_ms        INTEGER,                   -- NULL: closed
+    last_start_at_ms    INTEGER                    -- the newest first sign of life of a body of ours
+) STRICT;
+
+CREATE TABLE failed_starts (                       -- since the breaker closed; pruned by its window
+    session_id          TEXT PRIMARY KEY,          -- a session fails to start once
+    failed_at_ms        INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX failed_starts_by_time ON failed_starts (failed_at_ms);
 
 CREATE TABLE counters (                            -- repairs, dropped actions, ticks: by name
     name                TEXT PRIMARY KEY,
@@ -175,6 +192,7 @@ CREATE UNIQUE INDEX one_running_review_per_rig ON sessions (rig_id)
     WHERE kind = 'review' AND state != 'ended';
 CREATE INDEX sessions_by_bead ON sessions (bead_id, claimed_at_ms);
 CREATE INDEX sessions_by_subject ON sessions (subject, kind);
+CREATE INDEX sessions_by_end ON sessions (ended_at_ms) WHERE state = 'ended';
 
 CREATE TABLE inbox (
     seq                 INTEGER PRIMARY KEY AUTOINCREMENT, -- the order of application

@@ -29,6 +29,7 @@ from boomtown.actors.town.model import (
     Effect,
     EffectKind,
     EffectState,
+    Employment,
     EventType,
     Session,
     SessionPhase,
@@ -37,6 +38,7 @@ from boomtown.actors.town.model import (
 from boomtown.actors.town.store_agents import find_agent, update_agent
 from boomtown.actors.town.store_audit import record_audit
 from boomtown.actors.town.store_beads import find_bead, get_bead, update_bead
+from boomtown.actors.town.store_breaker import note_failed_start, note_start
 from boomtown.actors.town.store_satellites import find_review
 from boomtown.actors.town.store_sessions import (
     find_effect_by_key,
@@ -169,6 +171,8 @@ def note_life(
     if not is_starting and session.state != SessionState.RUNNING:
         _move(tx, session, SessionState.RUNNING)
         changes["started_at_ms"] = tx.now_ms
+        if session.harness != EXTERNAL_HARNESS:
+            note_start(tx)
         _engage_bead(tx, session)
         record_audit(
             tx,
@@ -303,7 +307,11 @@ def release_bead(
 ) -> None:
     """Give the session's bead back: in_progress becomes open, with one more attempt and its
     backoff, or without. A bead that has gone on (in_review, final, a review at its forge, or
-    another session's) is left alone: this is the compare-and-set of row 11."""
+    another session's) is left alone: this is the compare-and-set of row 11. An attempt that ends
+    before the first sign of life is a failed start (row 71)."""
+    is_of_ours = session.harness != EXTERNAL_HARNESS
+    if counts_attempt and is_of_ours and session.state == SessionState.STARTING:
+        note_failed_start(tx, session.session_id)
     bead = find_bead(tx, session.bead_id)
     if bead is None or bead.status not in (BeadStatus.OPEN, BeadStatus.IN_PROGRESS):
         return
@@ -435,6 +443,14 @@ def _note_end(tx: TownTransaction, session: Session, *, reason: str) -> None:
     agent = find_agent(tx, session.agent_id)
     if agent is not None and agent.checkpoint is not None and session.verdict is not None:
         update_agent(tx, agent.agent_id, checkpoint=None)
+    if agent is not None and agent.employment == Employment.OFFBOARDING:
+        # Who was dismissed at work leaves when that work is over.
+        update_agent(
+            tx,
+            agent.agent_id,
+            employment=Employment.OFFBOARDED,
+            offboarded_at_ms=tx.now_ms,
+        )
     bead = find_bead(tx, BeadId(session.bead_id))
     for event_type in (EventType.UNHOOKED, EventType.AGENT_EXITED):
         record_audit(

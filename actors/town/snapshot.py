@@ -13,6 +13,7 @@ import msgspec
 from boomtown.actors.town.model import (
     Agent,
     Bead,
+    Breaker,
     Convoy,
     Dependency,
     Effect,
@@ -37,7 +38,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     reviews: Mapping[BeadId, Review]
     convoys: Mapping[BeadId, Convoy]  # of live convoy beads
     live_escalations: Mapping[str, Escalation]  # by key
-    closed_escalation_keys: frozenset[str] = frozenset()  # "held:…": answered, not raised again
+    closed_escalation_keys: frozenset[str] = frozenset()  # "held:…", "restarts:…": not raised again
     blockers: Mapping[BeadId, tuple[BeadId, ...]]  # bead -> what it waits for
     tracked: Mapping[BeadId, tuple[BeadId, ...]]  # convoy -> its issues
     convoy_of: Mapping[BeadId, BeadId]  # issue -> its convoy
@@ -50,3 +51,6 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     effects: tuple[Effect, ...]  # pending and running
     inbox_oldest_at_ms: int | None
     inbox_depth: int
+    breaker: Breaker = Breaker()
+    # live bead -> when its containers ended under it, within the last hour, oldest first
+    container_ends: Mapping[BeadId, tuple[int, ...]] = {}

@@ -6,6 +6,7 @@ is final and touches nothing live is never read, so the cost follows the live wo
 
 from __future__ import annotations
 
+from boomtown.actors.town.container_ends import CONTAINER_END_REASONS, HOUR_MS
 from boomtown.actors.town.inbox import count_pending
 from boomtown.actors.town.model import (
     Bead,
@@ -17,6 +18,7 @@ from boomtown.actors.town.model import (
 from boomtown.actors.town.snapshot import Snapshot
 from boomtown.actors.town.store_agents import AGENTS
 from boomtown.actors.town.store_beads import BEADS
+from boomtown.actors.town.store_breaker import read_breaker
 from boomtown.actors.town.store_satellites import CONVOYS, ESCALATIONS, REVIEWS
 from boomtown.actors.town.store_sessions import list_live_sessions, list_unanswered_effects
 from boomtown.actors.town.store_town import get_town, list_rigs
@@ -66,7 +68,13 @@ _LIST_LIVE_ESCALATIONS = (
     f"{ESCALATIONS.select} WHERE is_live = 1 AND key IS NOT NULL ORDER BY bead_id"
 )
 _LIST_CLOSED_KEYS = (
-    "SELECT DISTINCT key FROM escalations WHERE is_live = 0 AND key LIKE 'held:%' ORDER BY key"
+    "SELECT DISTINCT key FROM escalations WHERE is_live = 0"
+    " AND (key LIKE 'held:%' OR key LIKE 'restarts:%') ORDER BY key"
+)
+_ENDED_BY_CONTAINER = ", ".join(f"'{reason}'" for reason in CONTAINER_END_REASONS)
+_LIST_CONTAINER_ENDS = (
+    "SELECT bead_id, ended_at_ms FROM sessions WHERE state = 'ended' AND ended_at_ms > ?"
+    f" AND end_reason IN ({_ENDED_BY_CONTAINER}) ORDER BY ended_at_ms, session_id"
 )
 
 
@@ -104,7 +112,19 @@ def read_snapshot(tx: TownTransaction) -> Snapshot:
         effects=tuple(list_unanswered_effects(tx)),
         inbox_oldest_at_ms=oldest_at_ms,
         inbox_depth=depth,
+        breaker=read_breaker(tx),
+        container_ends=_read_container_ends(tx, beads),
     )
+
+
+def _read_container_ends(
+    tx: TownTransaction, beads: dict[BeadId, Bead]
+) -> dict[BeadId, tuple[int, ...]]:
+    found: dict[BeadId, tuple[int, ...]] = {}
+    for bead_id, ended_at_ms in tx.rows(_LIST_CONTAINER_ENDS, tx.now_ms - HOUR_MS):
+        if bead_id in beads:
+            found[bead_id] = (*found.get(bead_id, ()), ended_at_ms)
+    return found
 
 
 def _index_blockers(dependencies: tuple[Dependency, ...]) -> dict[BeadId, tuple[BeadId, ...]]:

@@ -30,6 +30,7 @@ from boomtown.actors.town.invariants import Violation, check
 from boomtown.actors.town.model import Effect
 from boomtown.actors.town.reconciler import plan
 from boomtown.actors.town.snapshot import Snapshot
+from boomtown.actors.town.store_breaker import prune_failed_starts
 from boomtown.actors.town.store_snapshot import read_snapshot
 from boomtown.actors.town.store_town import bump_counter
 from boomtown.actors.town.transaction import TownTransaction
@@ -161,6 +162,7 @@ def _check(tx: TownTransaction, snapshot: Snapshot | None) -> tuple[Violation, .
 def _prune(tx: TownTransaction) -> None:
     prune(tx)
     prune_effects(tx)
+    prune_failed_starts(tx)
 
 
 def _count(

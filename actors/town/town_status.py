@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from boomtown.actors.town.model import LABEL_TRIAGE_REQUEST, BeadStatus, SessionState
+from boomtown.actors.town.plan_town import breaker_state, probe_at_ms
 from boomtown.actors.town.store_agents import list_agents
 from boomtown.actors.town.store_audit import list_newest_audit
+from boomtown.actors.town.store_breaker import read_breaker
 from boomtown.actors.town.store_sessions import find_live_session, list_live_sessions
 from boomtown.actors.town.store_town import get_town
 from boomtown.actors.town.transaction import TownTransaction
@@ -62,7 +64,19 @@ def town_status_view(
         ),
         draining=town.is_draining,
         paused=town.is_paused,
+        drain_started_at=town.drain_started_at_ms if town.is_draining else None,
+        breaker=_breaker_facts(tx),
     )
+
+
+def _breaker_facts(tx: TownTransaction) -> dict[str, Any]:
+    breaker = read_breaker(tx)
+    return {
+        "state": breaker_state(breaker, now_ms=tx.now_ms, limits=tx.limits).value,
+        "failedStarts": breaker.failed_starts,
+        "openedAt": breaker.opened_at_ms,
+        "probeAt": probe_at_ms(breaker, limits=tx.limits),
+    }
 
 
 def _count_agents(tx: TownTransaction) -> dict[str, int]:

@@ -220,6 +220,8 @@ class TownStatusView(
     recent_events: tuple[EventView, ...]  # recentEvents on the wire
     draining: bool
     paused: bool
+    drain_started_at: int | None = None  # drainStartedAt on the wire, while draining
+    breaker: dict[str, Any] = {}  # state, failedStarts, openedAt, probeAt (ms or None)
 
 
 class PostedView(msgspec.Struct, frozen=True, kw_only=True, tag="posted", tag_field="view"):

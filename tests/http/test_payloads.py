@@ -12,6 +12,7 @@ from boomtown.http.payloads import payload
 from boomtown.wire import decode_json, encode_json
 from support.fake_town import (
     AT_ISO,
+    AT_MS,
     BATCH_VIEW,
     BEAD,
     CONVOY,
@@ -50,6 +51,7 @@ def test_the_status_snapshot_has_the_reference_systems_names() -> None:
         "agents",
         "alarm",
         "beads",
+        "breaker",
         "draining",
         "patrol",
         "paused",
@@ -60,6 +62,11 @@ def test_the_status_snapshot_has_the_reference_systems_names() -> None:
     assert said["recentEvents"][0]["created_at"] == AT_ISO
     quiet = msgspec.structs.replace(STATUS_VIEW, alarm={"nextFireAt": None, "intervalMs": 300_000})
     assert json_of(quiet)["alarm"]["nextFireAt"] is None
+    strained = msgspec.structs.replace(
+        STATUS_VIEW, drain_started_at=AT_MS, breaker={"openedAt": AT_MS, "probeAt": None}
+    )
+    assert json_of(strained)["drainStartedAt"] == AT_ISO
+    assert json_of(strained)["breaker"] == {"openedAt": AT_ISO, "probeAt": None}
 
 
 def test_a_rework_context_is_there_only_when_there_is_one() -> None:

@@ -96,6 +96,12 @@ POST {R}/review-queue/{{entry}}/complete 200 operator,session rig
 GET {R}/events 200 operator,session rig
 POST {R}/escalations 201 operator,session rig
 POST {T}/refresh-container-token 200 container,session container
+POST {T}/container-eviction 200 container container
+POST {T}/container-ready 200 container container
+GET {T}/drain-status 200 container container
+GET {T}/container-registry 200 container container
+POST {T}/container-registry 200 container container
+GET {T}/mayor-id 200 container container
 POST {T}/container-events 202 container container
 POST {M}/sling 201 mayor,operator mayor
 POST {M}/sling-batch 201 mayor,operator mayor
@@ -149,6 +155,7 @@ BODIES: dict[str, dict[str, Any]] = {
     A + "/completed": {"status": "completed"},
     A + "/status": {"message": "m"},
     A + "/eviction-context": {"branch": "b", "saved_at": "2026-01-01T00:00:00Z"},
+    T + "/container-ready": {"nonce": "n"},
     R + "/mail": {"to_agent_id": AGENT, "subject": "s", "body": "b"},
     R + "/review-queue": {"bead_id": BEAD, "branch": "b"},
     R + "/review-queue/{entry}/complete": {"status": "merged"},

@@ -229,6 +229,8 @@ VIEWS: dict[type, v.View] = {
     c.ReportWaiting: POSTED_VIEW,
     c.ReportEviction: POSTED_VIEW,
     c.ReportContainerEvents: POSTED_VIEW,
+    c.BeginDrain: _facts(acknowledged=True, drainNonce=OTHER),
+    c.ClearDrain: _facts(cleared=True),
     c.RefreshSession: SESSION_VIEW,
     c.SendMail: MAIL_VIEW,
     c.CreateEscalation: ESCALATION_VIEW,
@@ -252,6 +254,10 @@ VIEWS: dict[type, v.View] = {
     q.ListSessions: _list(SESSION_VIEW),
     q.GetSession: SESSION_VIEW,
     q.FindLiveSession: SESSION_VIEW,
+    q.GetDrainStatus: _facts(draining=False),
+    q.ListRegistry: _list(SESSION_VIEW),
+    q.AskRegistry: _facts(resume=[], drop=[]),
+    q.GetMayorId: _facts(mayor_id=AGENT),
 }
 
 

@@ -10,18 +10,23 @@ from __future__ import annotations
 from typing import assert_never
 
 import msgspec
+from msgspec.structs import replace
 
 from boomtown.actors.town.actions import (
     Action,
     ClaimReview,
     ClaimWork,
+    CloseBreaker,
     CloseConvoy,
     CreateLanding,
+    EndDrain,
     EndSession,
     EscalateHeld,
+    EscalateRestarts,
     FailBead,
     FailConvoy,
     MarkReadyToLand,
+    OpenBreaker,
     ReleaseBead,
     SendProbe,
     SendStart,
@@ -35,6 +40,7 @@ from boomtown.actors.town.model import (
     Bead,
     BeadKind,
     BeadStatus,
+    Breaker,
     Convoy,
     Effect,
     EffectKind,
@@ -63,10 +69,12 @@ class _Tables:
         self.sessions: dict[SessionId, Session] = dict(before.sessions)
         self.effects: list[Effect] = list(before.effects)
         self.escalations: list[str] = list(before.live_escalations)
+        self.town = before.town
+        self.breaker = before.breaker
 
     def snapshot(self) -> Snapshot:
         return make_snapshot(
-            town=self.before.town,
+            town=self.town,
             rigs=self.before.rigs.values(),
             beads=self.beads.values(),
             reviews=self.before.reviews.values(),
@@ -77,6 +85,8 @@ class _Tables:
             effects=self.effects,
             escalations=self.escalations,
             closed_escalations=self.before.closed_escalation_keys,
+            breaker=self.breaker,
+            container_ends=self.before.container_ends,
         )
 
     def set_bead(self, bead_id: BeadId, **changes: object) -> None:
@@ -158,6 +168,14 @@ def _apply(tables: _Tables, action: Action) -> None:
         case EscalateHeld():
             key = held_key(bead_id=action.bead_id, blocker_id=action.blocker_id)
             tables.escalations.append(key)
+        case EscalateRestarts():
+            tables.escalations.append(action.key)
+        case OpenBreaker():
+            tables.breaker = replace(tables.breaker, opened_at_ms=tables.now_ms)
+        case CloseBreaker():
+            tables.breaker = Breaker(last_start_at_ms=tables.breaker.last_start_at_ms)
+        case EndDrain():
+            tables.town = replace(tables.town, is_draining=False)
         case ReleaseBead():
             tables.reopen(action.bead_id, counts_attempt=False)
         case SettleSource():
@@ -254,6 +272,12 @@ def touched(snapshot: Snapshot, action: Action) -> frozenset[Field]:
             return frozenset(_touched_by_move(snapshot, action))
         case EscalateHeld():
             return frozenset({(f"{action.bead_id}:{action.blocker_id}", "escalation")})
+        case EscalateRestarts():
+            return frozenset({(action.key, "escalation")})
+        case OpenBreaker() | CloseBreaker():
+            return frozenset({("town", "breaker")})
+        case EndDrain():
+            return frozenset({("town", "drain")})
         case SendStart():
             session = snapshot.sessions[action.session_id]
             return frozenset({(action.session_id, "state"), (session.bead_id, "status")})

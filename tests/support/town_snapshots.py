@@ -6,7 +6,7 @@ Ids are short words here ("b1", "r1"): planners look at nothing inside an id. Th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from boomtown.actors.town.model import (
     FINAL_STATUSES,
@@ -15,6 +15,7 @@ from boomtown.actors.town.model import (
     BeadKind,
     BeadStatus,
     BeadType,
+    Breaker,
     Convoy,
     Dependency,
     DependencyType,
@@ -51,7 +52,11 @@ _TYPE_OF_KIND = {
 
 
 def make_town(
-    *, config: TownConfig | None = None, is_paused: bool = False, is_draining: bool = False
+    *,
+    config: TownConfig | None = None,
+    is_paused: bool = False,
+    is_draining: bool = False,
+    drain_started_at_ms: int | None = None,
 ) -> Town:
     return Town(
         town_id=TownId("town-00000001"),
@@ -60,6 +65,7 @@ def make_town(
         config=config or TownConfig(),
         is_paused=is_paused,
         is_draining=is_draining,
+        drain_started_at_ms=drain_started_at_ms,
         created_at_ms=EARLIER,
         updated_at_ms=EARLIER,
     )
@@ -298,6 +304,8 @@ def make_snapshot(
     closed_escalations: Iterable[str] = (),
     inbox_oldest_at_ms: int | None = None,
     inbox_depth: int = 0,
+    breaker: Breaker | None = None,
+    container_ends: Mapping[BeadId, tuple[int, ...]] | None = None,
 ) -> Snapshot:
     """One rig called "rig" unless given. A review or landing tracks its subject by itself, and
     gets its satellite when none is given."""
@@ -335,6 +343,8 @@ def make_snapshot(
         effects=tuple(effects),
         inbox_oldest_at_ms=inbox_oldest_at_ms,
         inbox_depth=inbox_depth,
+        breaker=breaker or Breaker(),
+        container_ends=container_ends or {},
     )
 
 

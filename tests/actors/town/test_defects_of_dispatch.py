@@ -273,21 +273,6 @@ async def test_unreachable_origin_is_one_escalation_and_no_session(tmp_path: Pat
         assert await world.live_sessions() == []
 
 
-async def test_container_that_keeps_dying_costs_attempts_at_last(tmp_path: Path) -> None:
-    """Decisions 28: the cap of container restarts per hour."""
-    async with TownWorld(tmp_path) as world:
-        bead_id = await sling(world)
-        for _ in range(world.limits.container_restarts_per_hour_max):
-            await run_session_of(world, bead_id)
-            await world.end_instance()
-            await world.settle()
-        assert (await world.bead(bead_id)).dispatch_attempts == 0
-        await run_session_of(world, bead_id)
-        await world.end_instance()
-        await world.settle()
-        assert (await world.bead(bead_id)).dispatch_attempts == 1
-
-
 async def test_silent_agent_is_asked_then_stopped_then_lost(tmp_path: Path) -> None:
     """Decisions 33: a lease alone never frees."""
     async with TownWorld(tmp_path) as world:
