@@ -114,8 +114,19 @@ class BoomtownClient:
         """Ask the server to end; it answers before it does."""
         await self.request("POST", "/shutdown", {})
 
-    async def create_town(self, user: str, name: str) -> dict[str, Any]:
-        return _an_object(await self.request("POST", f"{_user(user)}/towns", {"name": name}))
+    async def create_owner(self, name: str) -> dict[str, Any]:
+        """The same again changes nothing."""
+        return _an_object(await self.request("POST", "/api/owners", {"name": name}))
+
+    async def list_owners(self) -> list[dict[str, Any]]:
+        return _a_list(await self.request("GET", "/api/owners"))
+
+    async def create_town(
+        self, user: str, name: str, *, idempotency_key: str | None = None
+    ) -> dict[str, Any]:
+        body = {"name": name}
+        path = f"{_user(user)}/towns"
+        return _an_object(await self.request("POST", path, body, idempotency_key=idempotency_key))
 
     async def list_towns(self, user: str) -> list[dict[str, Any]]:
         return _a_list(await self.request("GET", f"{_user(user)}/towns"))
@@ -128,12 +139,16 @@ class BoomtownClient:
         name: str,
         git_url: str,
         default_branch: str | None = None,
+        config: Mapping[str, Any] | None = None,
+        idempotency_key: str | None = None,
     ) -> dict[str, Any]:
-        """The server checks the address's form only; the first clone says whether it is there."""
-        body = {"town_id": town_id, "name": name, "git_url": git_url}
-        if default_branch is not None:
-            body["default_branch"] = default_branch
-        return _an_object(await self.request("POST", f"{_user(user)}/rigs", body))
+        """The server checks the address's form only; the first clone says whether it is there.
+        `config` is what the rig settles otherwise than its town: harness, refinery, and so on."""
+        body: dict[str, Any] = {"town_id": town_id, "name": name, "git_url": git_url}
+        body |= {} if default_branch is None else {"default_branch": default_branch}
+        body |= {} if config is None else {"config": config}
+        path = f"{_user(user)}/rigs"
+        return _an_object(await self.request("POST", path, body, idempotency_key=idempotency_key))
 
     async def list_rigs(self, town_id: str) -> list[dict[str, Any]]:
         return _a_list(await self.request("GET", f"{_tools(town_id)}/rigs"))

@@ -10,6 +10,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from boomtown.actors.town.commands import SlingConvoy
+from boomtown.actors.town.model import RigConfig
 from boomtown.actors.town.questions import GetTownStatus, ListBeads
 from boomtown.client import BoomtownClient, ServerRefused, ServerUnreachable
 from boomtown.error_codes import ErrorCode
@@ -62,6 +63,28 @@ async def test_the_calls_that_the_command_line_needs(
     assert len(await client.list_escalations(TOWN)) == 1
     await client.shutdown()
     assert front.services.shutdown.is_set()
+
+
+async def test_owners_are_made_and_listed(client: BoomtownClient) -> None:
+    assert (await client.create_owner("ann"))["created_at"] == AT_ISO
+    assert [owner["name"] for owner in await client.list_owners()] == ["local", "ann"]
+
+
+async def test_creations_carry_their_settings_and_idempotency_keys(
+    client: BoomtownClient, front: FrontWorld
+) -> None:
+    await client.create_town("local", "boom", idempotency_key="t")
+    await client.create_rig(
+        "local",
+        town_id=TOWN,
+        name="app",
+        git_url="https://example.invalid/a.git",
+        config={"review_harness": "mine"},
+        idempotency_key="r",
+    )
+    calls = front.fakes.owner("local").calls
+    assert ("create_town", "boom", "t") in calls
+    assert calls[-1][-2:] == (RigConfig(review_harness="mine"), "r")
 
 
 async def test_a_refusal_has_the_servers_code_words_and_request_id(
