@@ -24,17 +24,24 @@ from pathlib import Path
 
 from boomtown.clock import SystemClock
 from support.mutants_of_beads import BEAD_MUTANTS
+from support.mutants_of_front import FRONT_MUTANTS
+from support.mutants_of_repairs import REPAIR_MUTANTS
 from support.mutants_of_reviews import REVIEW_MUTANTS
 from support.mutants_of_runtime import RUNTIME_MUTANTS
 from support.mutants_of_sessions import SESSION_MUTANTS
 from support.mutation import Fate, Mutant, TestRunBroken, TreeCopy
 
 ROOT = Path(__file__).resolve().parent.parent
+_TABLES = (
+    REVIEW_MUTANTS,
+    SESSION_MUTANTS,
+    BEAD_MUTANTS,
+    FRONT_MUTANTS,
+    REPAIR_MUTANTS,
+    RUNTIME_MUTANTS,
+)
 MUTANTS: tuple[Mutant, ...] = tuple(
-    sorted(
-        (*REVIEW_MUTANTS, *SESSION_MUTANTS, *BEAD_MUTANTS, *RUNTIME_MUTANTS),
-        key=lambda mutant: mutant.name,
-    )
+    sorted((mutant for table in _TABLES for mutant in table), key=lambda mutant: mutant.name)
 )
 
 

@@ -172,6 +172,22 @@ REVIEW_MUTANTS: tuple[Mutant, ...] = (
         tests=(f"{_OF_DISPATCH}defect_24_failing_rig_does_not_starve_another",),
     ),
     Mutant(
+        name="row-60",
+        defect="a review is reopened under the refinery that still has it",
+        edits=(
+            Edit(
+                _PLAN_REVIEWS,
+                "        and bead.status not in FINAL_STATUSES\n"
+                "        and bead.bead_id not in snapshot.session_of_bead\n",
+                "        and bead.status not in FINAL_STATUSES\n",
+            ),
+        ),
+        tests=(
+            "tests/actors/town/test_reconciler.py"
+            "::test_row_60_silent_refinery_is_probed_and_its_review_left_alone",
+        ),
+    ),
+    Mutant(
         name="row-61",
         defect="done after a request for changes merges the review, its rework still open",
         edits=(

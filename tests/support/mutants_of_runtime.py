@@ -53,9 +53,7 @@ RUNTIME_MUTANTS: tuple[Mutant, ...] = (
                 "        if stored_ms == scheduled_at_ms:\n"
                 "            self._change(defers_deletion=True)\n",
                 "        if stored_ms == scheduled_at_ms:\n"
-                "            self._transactions.begin_write(\n"
-                "                is_confirmed=True, commits_at_turn_end=False\n"
-                "            )\n"
+                "            self._transactions.begin_write(is_confirmed=True)\n"
                 "            self._write(None)\n",
             ),
         ),

@@ -274,6 +274,12 @@ SESSION_MUTANTS: tuple[Mutant, ...] = (
                 "        holder = self.find_live_of_agent(order.agent_id)\n"
                 "        if holder is not None and holder.session_id != order.session_id:\n",
             ),
+            Edit(
+                "container_sim/control_desk.py",
+                "        if known is not None:\n            return _value_answer(200, known)\n"
+                "        if self.is_draining:\n",
+                "        if known is None and self.is_draining:\n",
+            ),
         ),
         tests=(f"{_OF_MANAGER}defect_74_same_session_started_twice_has_one_process",),
     ),

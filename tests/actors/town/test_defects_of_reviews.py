@@ -285,9 +285,11 @@ async def test_defect_64_pull_request_told_in_the_grace_revives_no_failed_review
         await world.execute(
             SetBeadStatus(rig_id=RIG_ID, bead_id=session.bead_id, status=BeadStatus.FAILED)
         )
+        failed = await world.bead(session.bead_id)
         await world.done(session.session_id, Verdict.PR_CREATED, pr_url=PULL)
         await world.settle()
-        assert (await world.bead(session.bead_id)).status == BeadStatus.FAILED
+        assert failed.status == BeadStatus.FAILED
+        assert await world.bead(session.bead_id) == failed
 
 
 async def test_defect_75_refused_convoy_leaves_nothing(tmp_path: Path) -> None:
