@@ -129,7 +129,7 @@ class HostStory:
         )
         return Host(
             classes={"Tally": Tally},
-            data_dir=Path("/"),  # the host makes this folder on the real disk; it is there
+            data_dir=DATA_DIR,
             clock=clock,
             entropy=entropy,
             secrets=CountingSecrets(),

@@ -177,7 +177,7 @@ def test_calls_fail_from_the_instant_of_an_outage_until_the_restart(kind: str) -
 def test_no_answer_arrives_after_an_outage() -> None:
     async def cut_while_under_way(world: World) -> None:
         call = asyncio.create_task(world.stub("r").add(1))
-        await world.pause(8)
+        await world.sleep_ms(world.entropy.below(9, label="cut"))
         has_arrived = call.done()
         world.cut_power()
         assert not world.outages, "the machine is down, and not up again"
