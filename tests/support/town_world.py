@@ -199,7 +199,10 @@ class TownWorld:
         return view
 
     async def query(self, question: Question) -> View:
-        answer = await self._stub().query(QuestionRequest(question=question, caller=OPERATOR))
+        return await self.query_as(question, OPERATOR)
+
+    async def query_as(self, question: Question, caller: Caller) -> View:
+        answer = await self._stub().query(QuestionRequest(question=question, caller=caller))
         if answer.refusal is not None:
             raise error_from_refusal(answer.refusal)
         view: View = answer.view
