@@ -33,7 +33,7 @@ class FailBead(msgspec.Struct, frozen=True, kw_only=True, tag="fail_bead"):
 
 
 class EscalateHeld(msgspec.Struct, frozen=True, kw_only=True, tag="escalate_held"):
-    """plan_issues, plan_reviews: a dependent waits for a failed blocker; one escalation per pair
+    """All planners: a dependent or a convoy waits for a failed bead; one escalation per pair
     for ever, by the key "held:{bead}:{blocker}" (row 94)."""
 
     bead_id: BeadId

@@ -154,7 +154,7 @@ def handle_retry_bead(tx: TownTransaction, caller: Caller, command: RetryBead) -
     )
     for blocker in list_blockers(tx, old.bead_id):
         block(tx, new.bead_id, blocker.bead_id)
-    _end_held_escalations(tx, old.bead_id)
+    _end_held_escalations(tx, old.bead_id, None if convoy is None else convoy.bead_id)
     move_dependents(tx, old=old.bead_id, new=new.bead_id)
     if convoy is not None:
         _replace_in_convoy(tx, convoy.bead_id, old=old.bead_id, new=new.bead_id)
@@ -247,12 +247,13 @@ def _replace_in_convoy(tx: TownTransaction, convoy_id: BeadId, *, old: BeadId, n
     recount_convoy(tx, convoy_id)
 
 
-def _end_held_escalations(tx: TownTransaction, blocker_id: BeadId) -> None:
+def _end_held_escalations(
+    tx: TownTransaction, blocker_id: BeadId, convoy_id: BeadId | None
+) -> None:
     """What was escalated because of the failed bead is answered by its retry."""
-    for dependent in list_dependents(tx, blocker_id):
-        escalation = find_live_escalation(
-            tx, held_key(bead_id=dependent.bead_id, blocker_id=blocker_id)
-        )
+    waiting = [dependent.bead_id for dependent in list_dependents(tx, blocker_id)]
+    for bead_id in waiting if convoy_id is None else (*waiting, convoy_id):
+        escalation = find_live_escalation(tx, held_key(bead_id=bead_id, blocker_id=blocker_id))
         if escalation is not None:
             change_bead_status(tx, escalation.bead_id, BeadStatus.CLOSED)
 

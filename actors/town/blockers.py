@@ -59,6 +59,11 @@ def unraised_holds(snapshot: Snapshot, bead_id: BeadId) -> tuple[BeadId, ...]:
     return tuple(
         blocker
         for blocker in failed_blockers(snapshot, bead_id)
-        for key in (held_key(bead_id=bead_id, blocker_id=blocker),)
-        if key not in snapshot.live_escalations and key not in snapshot.closed_escalation_keys
+        if not is_hold_raised(snapshot, bead_id=bead_id, blocker_id=blocker)
     )
+
+
+def is_hold_raised(snapshot: Snapshot, *, bead_id: BeadId, blocker_id: BeadId) -> bool:
+    """Whether somebody was told, now or earlier, that the bead waits for that failed one."""
+    key = held_key(bead_id=bead_id, blocker_id=blocker_id)
+    return key in snapshot.live_escalations or key in snapshot.closed_escalation_keys

@@ -2,10 +2,10 @@
 
 A convoy is done when it has beads, all of them are closed or failed, and no live review tracks
 one of them. A failed bead then keeps it from landing, unless the town continues (decisions 27);
-its view says which. In review-and-merge, done is landed. In review-then-land it becomes ready, and
-a later tick makes the landing: a review of the convoy itself, whose merge closes the convoy in one
-transaction. Landings are spaced by min(2^n x base, max) after the n-th, and the cap fails the
-convoy (row 38).
+its view says which, and so does one escalation for each. In review-and-merge, done is landed. In
+review-then-land it becomes ready, and a later tick makes the landing: a review of the convoy
+itself, whose merge closes the convoy in one transaction. Landings are spaced by min(2^n x base,
+max) after the n-th, and the cap fails the convoy (row 38).
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from boomtown.actors.town.actions import (
     Action,
     CloseConvoy,
     CreateLanding,
+    EscalateHeld,
     FailConvoy,
     MarkReadyToLand,
     UpdateConvoyProgress,
 )
-from boomtown.actors.town.blockers import live_reviews
+from boomtown.actors.town.blockers import is_hold_raised, live_reviews
 from boomtown.actors.town.model import (
     FINAL_STATUSES,
     Bead,
@@ -101,7 +102,10 @@ def _plan_done(
     snapshot: Snapshot, convoy: Convoy, *, now_ms: int, limits: TownLimits
 ) -> Iterator[Action]:
     convoy_id = convoy.bead_id
-    if failed_beads(snapshot, convoy_id):
+    if failed := failed_beads(snapshot, convoy_id):
+        for blocker_id in failed:
+            if not is_hold_raised(snapshot, bead_id=convoy_id, blocker_id=blocker_id):
+                yield EscalateHeld(bead_id=convoy_id, blocker_id=blocker_id)
         return
     if convoy.merge_mode == MergeMode.REVIEW_AND_MERGE or convoy.feature_branch is None:
         yield CloseConvoy(convoy_id=convoy_id)

@@ -220,6 +220,7 @@ class TownServer:
             entropy=self._entropy,
             shutdown=asyncio.Event(),
             limits=HttpLimits(),
+            chaos=None,
         )
 
 

@@ -196,15 +196,17 @@ class TownWorld:
         self.trace.record("quiet")
         until_ms = self.clock.now_ms() + QUIET_MS_MAX
         inspector = self._person("inspector")
-        while self.clock.now_ms() < until_ms and self._live_beads():
+        while self.clock.now_ms() < until_ms and self._is_restless():
             await inspector.pause(CHAOS_PERIOD_MS)
         violations = await inspector.ask("GET", f"/api/towns/{self.load.town}/invariants")
         if violations:
             raise Violated("invariant", str(violations[0]))
 
-    def _live_beads(self) -> int:
+    def _is_restless(self) -> bool:
         rows = None if self.machine.disk.is_stopped else find_town_rows(self.machine.disk)
-        return 1 if rows is None else len(rows.live_work())
+        if rows is None or rows.restless():
+            return True
+        return any(session["state"] != "ended" for session in rows.tables["sessions"])
 
     async def _make_trouble(self, until_ms: int) -> None:
         while self._settings.has_faults and self.clock.now_ms() < until_ms:

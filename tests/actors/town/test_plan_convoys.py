@@ -10,6 +10,7 @@ from boomtown.actors.town.actions import (
     Action,
     CloseConvoy,
     CreateLanding,
+    EscalateHeld,
     FailConvoy,
     MarkReadyToLand,
     UpdateConvoyProgress,
@@ -122,8 +123,11 @@ def test_live_review_of_a_closed_bead_keeps_it_from_being_done() -> None:
     assert planned(convoy_of(done, CLOSED, CLOSED, extra=(late,))) == ()
 
 
-def test_failed_bead_keeps_it_from_landing() -> None:
-    assert planned(convoy_of(READY, CLOSED, FAILED)) == ()
+def test_failed_bead_keeps_it_from_landing_and_says_so_once() -> None:
+    held = convoy_of(READY, CLOSED, FAILED)
+    assert planned(held) == (EscalateHeld(bead_id=C1, blocker_id=BeadId("b1")),)
+    told = msgspec.structs.replace(held, closed_escalation_keys=frozenset({"held:c1:b1"}))
+    assert planned(told) == ()
 
 
 def test_town_that_continues_lands_without_its_failed_beads() -> None:

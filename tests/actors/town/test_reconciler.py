@@ -13,6 +13,7 @@ from boomtown.actors.town.actions import (
     ClaimReview,
     ClaimWork,
     EndSession,
+    EscalateHeld,
     FailBead,
     SendProbe,
     SendStart,
@@ -169,7 +170,8 @@ def test_convoy_is_recounted_after_its_bead_has_failed() -> None:
     assert [type(action) for action in first] == [FailBead]
     after = apply_plan(snapshot, first, now_ms=NOW, limits=LIMITS)
     update = UpdateConvoyProgress(convoy_id=BeadId("c1"), total_beads=1, closed_beads=1)
-    assert planned(after) == (update,)
+    held = EscalateHeld(bead_id=BeadId("c1"), blocker_id=BeadId("b1"))
+    assert planned(after) == (update, held)
 
 
 def test_case_2_world_that_never_answers_gets_five_starts_and_no_second_body() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from boomtown.sim.checkers.bodies import BodyLife
 from boomtown.sim.checkers.evidence import Evidence
-from boomtown.sim.checkers.town_rows import Row, TownRows
+from boomtown.sim.checkers.town_rows import Row
 
 Checker = Callable[[Evidence], str | None]
 
@@ -199,22 +199,12 @@ def everything_came_to_rest(evidence: Evidence) -> str | None:
     rows = evidence.rows
     if rows is None or not evidence.is_final:
         return None
-    escalated = _escalated(rows)
-    for bead in rows.live_work():
-        if bead["bead_id"] not in escalated:
-            return f"bead {bead['bead_id']} ({bead['type']}, {bead['title']}) is {bead['status']}"
+    for bead in rows.restless():
+        return f"bead {bead['bead_id']} ({bead['type']}, {bead['title']}) is {bead['status']}"
     for session in rows.tables["sessions"]:
         if session["state"] != "ended":
             return f"session {session['session_id']} is {session['state']}"
     return None
-
-
-def _escalated(rows: TownRows) -> set[str]:
-    """The beads that a live escalation is about; membership only. What waits for such a bead
-    waits for a person too."""
-    live = {row["bead_id"] for row in rows.tables["escalations"] if row["is_live"]}
-    about = {bead["subject"] for bead in rows.tables["beads"] if bead["bead_id"] in live}
-    return {str(subject) for subject in about if subject is not None}
 
 
 def _repeated(rows: list[Row], column: str) -> str | None:

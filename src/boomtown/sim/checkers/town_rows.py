@@ -19,7 +19,17 @@ from boomtown.sim.vfs import SimulatedVfs
 
 TOWN_FOLDER = "/data/actors/Town"
 ALARMS_FILE = f"{TOWN_FOLDER}/alarms.sqlite"
-TABLES = ("beads", "sessions", "effects", "bead_events", "reviews", "escalations", "agents", "rigs")
+TABLES = (
+    "agents",
+    "bead_dependencies",
+    "bead_events",
+    "beads",
+    "effects",
+    "escalations",
+    "reviews",
+    "rigs",
+    "sessions",
+)
 FINAL = ("closed", "failed")
 WORKED_ON = ("issue", "merge_request", "convoy", "molecule")
 
@@ -41,6 +51,16 @@ class TownRows(msgspec.Struct, frozen=True, kw_only=True):
             for bead in self.tables["beads"]
             if bead["type"] in WORKED_ON and bead["status"] not in FINAL
         ]
+
+    def restless(self) -> list[Row]:
+        """Those of them that do not wait for a person: no live escalation is about them, or, for
+        a convoy, about one of its beads."""
+        live = {row["bead_id"] for row in self.tables["escalations"] if row["is_live"]}
+        about = {bead["subject"] for bead in self.tables["beads"] if bead["bead_id"] in live}
+        for edge in self.tables["bead_dependencies"]:
+            if edge["type"] == "tracks" and edge["bead_id"] in about:
+                about.add(edge["depends_on_bead_id"])
+        return [bead for bead in self.live_work() if bead["bead_id"] not in about]
 
     def statuses(self) -> dict[str, int]:
         """How many beads have each type and status."""
@@ -108,7 +128,7 @@ def _read_index(disk: Disk, vfs: str) -> dict[str, int]:
 def _read_table(connection: apsw.Connection, name: str) -> list[Row]:
     described = connection.execute(f"PRAGMA table_info({name})").fetchall()
     columns = [str(column[1]) for column in described]
-    rows = connection.execute(f"SELECT * FROM {name} ORDER BY 1").fetchall()
+    rows = connection.execute(f"SELECT * FROM {name} ORDER BY 1, 2").fetchall()
     return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
