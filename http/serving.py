@@ -85,7 +85,6 @@ class _Connection(web.RequestHandler):
             logger.error("request_failed request_id=%s", request_id, exc_info=exc)
         response = error_response(failure, request_id=request_id)
         response.headers[REQUEST_ID_HEADER] = request_id
-        response.force_close()
         log_request("-", "-", status=failure.status, elapsed_ms=0, request_id=request_id)
         return response
 

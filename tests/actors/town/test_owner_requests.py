@@ -8,10 +8,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from boomtown.actors.town.commands import CreateRig
 from boomtown.actors.town.model import MergeMode, RefineryConfig, RigConfig
 from boomtown.actors.town.views import Answer, ListView, RigView, TownView
 from boomtown.error_codes import ErrorCode
-from boomtown.ids import TownId
+from boomtown.ids import RigId, TownId
 from support.owner_world import OwnerWorld, view_of
 
 CONFIG = RigConfig(
@@ -117,6 +118,17 @@ async def test_a_crash_before_the_answer_is_finished_by_the_second_try(tmp_path:
         assert len(await items_of(owner.list_towns())) == 1
 
 
+async def test_what_another_try_finished_is_answered_to_the_first_ones_key(
+    tmp_path: Path,
+) -> None:
+    """The rig is ready, and only the answer to this key was never kept."""
+    async with OwnerWorld(tmp_path) as world:
+        town_id = await town_of(world)
+        rig = view_of(await register(world, town_id, "r"))
+        await world.owner().run_statement("UPDATE requests SET answer = NULL")
+        assert view_of(await register(world, town_id, "r")) == rig
+
+
 async def test_a_key_is_good_for_a_day(tmp_path: Path) -> None:
     async with OwnerWorld(tmp_path) as world:
         first = view_of(await world.owner().create_town("Home", "k"))
@@ -126,6 +138,22 @@ async def test_a_key_is_good_for_a_day(tmp_path: Path) -> None:
         second = view_of(await world.owner().create_town("Else", "k"))
         assert second != first
         assert len(await items_of(world.owner().list_towns())) == 2
+
+
+async def test_a_key_whose_creation_the_town_refused_is_free_again(tmp_path: Path) -> None:
+    async with OwnerWorld(tmp_path) as world:
+        town_id = await town_of(world)
+        unknown = CreateRig(
+            rig_id=RigId("01900000-0000-7000-8000-000000000077"),
+            name="widgets",
+            git_url="file:///other.git",
+            default_branch="main",
+        )
+        await world.execute(town_id, unknown)
+        refused = await register(world, town_id, "k")
+        assert refused.refusal is not None
+        assert refused.refusal.code == ErrorCode.RIG_ALREADY_REGISTERED
+        view_of(await world.owner().create_town("Other", "k"))
 
 
 async def test_a_refusal_is_not_kept(tmp_path: Path) -> None:
