@@ -98,6 +98,7 @@ class Bodies:
         self._kill_wait_ms = kill_wait_ms
         self._bodies: dict[SessionId, Body] = {}
         self._running: list[asyncio.Task[None]] = []
+        self._last_over_at_ms = clock.now_ms()
 
     def start(self, order: StartSession) -> Started | Conflict:
         """Register the session and begin with it."""
@@ -136,6 +137,10 @@ class Bodies:
         """In the order of their starts."""
         return [b.report for b in self._bodies.values() if b.report.state not in OVER]
 
+    def find_idle_since_at_ms(self) -> int | None:
+        """When the last session was over, or this server began; None while a session lives."""
+        return None if self.live_reports() else self._last_over_at_ms
+
     def reports(self) -> list[SessionReport]:
         """Living and over, in the order of their starts."""
         return [body.report for body in self._bodies.values()]
@@ -173,6 +178,7 @@ class Bodies:
             beats.cancel()
         body.report = msgspec.structs.replace(ending, worktree=None)
         body.over.set()
+        self._last_over_at_ms = self._clock.now_ms()
         log.info("session_over session=%s reason=%s", ending.session_id, ending.exit_reason)
         await self._link.report_completed(body.order, body.report)
 

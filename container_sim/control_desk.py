@@ -114,6 +114,7 @@ class ControlDesk:
             pid=self._pid,
             started_at_ms=self._started_at_ms,
             sessions=tuple(self._bodies.reports()),
+            idle_since_at_ms=self._bodies.find_idle_since_at_ms(),
         )
         return _value_answer(200, report)
 

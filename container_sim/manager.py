@@ -56,7 +56,7 @@ class ContainerManager(Places):
             clock,
             entropy,
             on_instance_gone,
-            drain_ms_max=settings.limits.drain_ms_max,
+            limits=settings.limits,
         )
         self.api_url = ""  # set when the HTTP server is bound, before the first start
         self._settings = settings

@@ -170,6 +170,7 @@ class InstanceReport(msgspec.Struct, frozen=True, kw_only=True):
     pid: int
     started_at_ms: int
     sessions: tuple[SessionReport, ...]
+    idle_since_at_ms: int | None = None  # the instant from which no session lived; None: one does
 
 
 class InstanceGone(msgspec.Struct, frozen=True, kw_only=True):

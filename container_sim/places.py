@@ -6,6 +6,11 @@ empties the place and reports `InstanceGone`; a start that finds an instance end
 so two instances of one town never overlap. Calls answer outcomes, never exceptions: what was
 certainly not sent is `Rejected`, what may have arrived is `Unknown`.
 
+An instance without any session for `sleep_after_ms` is drained and reported with reason `sleep`
+(town.md 7.5); a start that comes meanwhile waits for its end and boots the next one. Only starts
+and proofs keep it awake: questions about it do not. Between the look that finds it idle and its
+drain nothing is awaited, and no look counts while a call is on its way, so no session is lost.
+
 What an instance is comes from outside (`boot`): a process (manager.py) or a simulated one
 (sim_container.py). All waiting is bounded by the clock that was given. Nothing here is durable.
 """
@@ -14,7 +19,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -39,6 +45,13 @@ from boomtown.entropy import Entropy
 from boomtown.error_codes import ErrorCode
 from boomtown.errors import Unavailable
 from boomtown.ids import InstanceId, SessionId, TownId, new_id
+from boomtown.limits import ContainerLimits
+
+# Why an instance is gone.
+STOPPED = "stopped"
+SLEEP = "sleep"
+CRASHED = "crashed"
+HEALTH_MS_MAX = 5_000  # a container that does not answer so long is not idle; it is looked at again
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +92,9 @@ class _Place:
     def __init__(self) -> None:
         self.booting: asyncio.Task[Unavailable | None] | None = None
         self.instance: Container | None = None
-        self.is_ending = False
+        self.end_reason: str | None = None  # why it was told to end, while it has not ended
+        self.call_count = 0  # starts and proofs on their way to the instance
+        self.used_at_ms = 0  # the newest of their beginnings and ends
         self.emptied = asyncio.Event()
         self.ended_instance_id: InstanceId | None = None
 
@@ -94,13 +109,13 @@ class Places:
         entropy: Entropy,
         on_instance_gone: Callable[[InstanceGone], Awaitable[None]],
         *,
-        drain_ms_max: int,
+        limits: ContainerLimits,
     ) -> None:
         self._boot_instance = boot
         self._clock = clock
         self._entropy = entropy
         self._on_instance_gone = on_instance_gone
-        self._drain_ms_max = drain_ms_max
+        self._limits = limits
         self._places: dict[TownId, _Place] = {}
         self._tasks = asyncio.TaskGroup()
         self._is_closing = False
@@ -120,7 +135,7 @@ class Places:
         try:
             await asyncio.gather(
                 *(
-                    self.stop_container(town, timeout_ms=self._drain_ms_max)
+                    self.stop_container(town, timeout_ms=self._limits.drain_ms_max)
                     for town in list(self._places)
                 )
             )
@@ -138,7 +153,8 @@ class Places:
         except Unavailable as error:
             return Rejected(code=error.code, message=error.message)
         left_ms = max(1, until_ms - self._clock.monotonic_ms())
-        return await instance.client.start(request, timeout_ms=left_ms)
+        with self._use(request.town_id):
+            return await instance.client.start(request, timeout_ms=left_ms)
 
     async def probe_session(
         self, town_id: TownId, session_id: SessionId, *, timeout_ms: int
@@ -176,7 +192,8 @@ class Places:
         except Unavailable as error:
             return Unknown(reason=error.code)
         left_ms = max(1, until_ms - self._clock.monotonic_ms())
-        return await instance.client.prove_merge(wanted, timeout_ms=left_ms)
+        with self._use(town_id):
+            return await instance.client.prove_merge(wanted, timeout_ms=left_ms)
 
     async def stop_container(self, town_id: TownId, *, timeout_ms: int) -> None:
         """As the port says: SIGTERM, and SIGKILL when `timeout_ms` has passed; returns when no
@@ -189,16 +206,7 @@ class Places:
         instance = place.instance
         if instance is None:
             return
-        place.is_ending = True
-        emptied = place.emptied
-        instance.drain()
-        try:
-            async with deadline(self._clock, timeout_ms):
-                await emptied.wait()
-        except TimeoutError:
-            log.warning("container_killed town=%s", town_id)
-            instance.kill()
-            await emptied.wait()
+        await self._end(town_id, place, instance, reason=STOPPED, timeout_ms=timeout_ms)
 
     async def find_instance(self, town_id: TownId, *, timeout_ms: int) -> InstanceReport | None:
         """What the town's container says of itself and its sessions, living and over; None
@@ -232,14 +240,40 @@ class Places:
             return Unknown(reason="booting")
         return NoContainer(ended_instance_id=place.ended_instance_id)
 
+    async def _end(
+        self, town_id: TownId, place: _Place, instance: Container, *, reason: str, timeout_ms: int
+    ) -> None:
+        place.end_reason = reason
+        emptied = place.emptied
+        instance.drain()
+        try:
+            async with deadline(self._clock, timeout_ms):
+                await emptied.wait()
+        except TimeoutError:
+            log.warning("container_killed town=%s", town_id)
+            instance.kill()
+            await emptied.wait()
+
+    @contextmanager
+    def _use(self, town_id: TownId) -> Generator[None]:
+        """The instance has something to do, for as long as the block lasts."""
+        place = self._places[town_id]
+        place.call_count += 1
+        place.used_at_ms = self._clock.now_ms()
+        try:
+            yield
+        finally:
+            place.call_count -= 1
+            place.used_at_ms = self._clock.now_ms()
+
     async def _get_instance(self, town_id: TownId) -> Container:
         """The town's instance, booted when there is none. Raises Unavailable."""
         place = self._places.setdefault(town_id, _Place())
         while True:
-            if self._is_closing or (place.is_ending and place.instance is not None):
+            if self._is_closing or place.end_reason == STOPPED:
                 raise Unavailable(ErrorCode.TOWN_DRAINING)
             if place.instance is not None:
-                if not place.instance.is_over:
+                if place.end_reason is None and not place.instance.is_over:
                     return place.instance
                 await place.emptied.wait()
                 continue
@@ -268,17 +302,18 @@ class Places:
         finally:
             place.booting = None
         place.instance = instance
-        place.is_ending = False
         place.emptied = asyncio.Event()
         self._tasks.create_task(self._watch(town_id, place, instance), name=f"watch-{town_id}")
         return None
 
     async def _watch(self, town_id: TownId, place: _Place, instance: Container) -> None:
         emptied = place.emptied  # a new instance, which the report below may cause, has its own
+        idling = self._tasks.create_task(self._sleep_when_idle(town_id, place, instance))
         try:
             code = await instance.wait_gone()
-            reason = "stopped" if place.is_ending else "crashed"
+            reason = place.end_reason or CRASHED
             place.instance = None
+            place.end_reason = None
             place.ended_instance_id = instance.instance_id
             gone = InstanceGone(
                 town_id=town_id, instance_id=instance.instance_id, exit_code=code, reason=reason
@@ -286,7 +321,27 @@ class Places:
             log.info("instance_gone town=%s exit_code=%s reason=%s", town_id, code, reason)
             await self._tell_gone(gone)
         finally:
+            idling.cancel()
             emptied.set()  # also when the loop is torn down: nobody may wait for ever
+
+    async def _sleep_when_idle(self, town_id: TownId, place: _Place, instance: Container) -> None:
+        """Drain the instance once it has had nothing to do for long enough."""
+        sleep_after_ms = self._limits.sleep_after_ms
+        place.used_at_ms = self._clock.now_ms()
+        look_at_ms = place.used_at_ms + sleep_after_ms
+        while True:
+            await self._clock.sleep_until_ms(look_at_ms)
+            report = await instance.client.find_health(timeout_ms=HEALTH_MS_MAX)
+            now_ms = self._clock.now_ms()
+            if report is None or report.idle_since_at_ms is None or place.call_count > 0:
+                look_at_ms = now_ms + sleep_after_ms
+                continue
+            look_at_ms = max(report.idle_since_at_ms, place.used_at_ms) + sleep_after_ms
+            if look_at_ms <= now_ms:
+                break
+        if place.end_reason is None:
+            timeout_ms = self._limits.drain_ms_max
+            await self._end(town_id, place, instance, reason=SLEEP, timeout_ms=timeout_ms)
 
     async def _tell_gone(self, gone: InstanceGone) -> None:
         try:

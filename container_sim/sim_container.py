@@ -61,7 +61,7 @@ class SimContainers(Places):
             clock,
             entropy,
             self._tell,
-            drain_ms_max=settings.limits.drain_ms_max,
+            limits=settings.limits,
         )
         self.intervals: list[Interval] = []
         self._settings = settings

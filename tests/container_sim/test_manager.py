@@ -265,6 +265,23 @@ async def test_drain_saves_unfinished_work_and_says_so(tmp_path: Path) -> None:
         assert world.processes() == []
 
 
+async def test_container_without_sessions_sleeps_and_the_next_start_boots_another(
+    tmp_path: Path,
+) -> None:
+    limits = ContainerLimits(sleep_after_ms=300)
+    async with open_container_world(tmp_path, limits=limits) as world:
+        order = work_order(session_id="s1", git_url=world.origin.url)
+        first = await world.start(order)
+        await world.gone_seen.wait()
+        assert [call.body["reason"] for call in world.api.of("completed")] == ["exit 0"]
+        assert [(gone.exit_code, gone.reason) for gone in world.gone] == [(0, "sleep")]
+        assert world.processes() == []
+        second = await world.start(with_fields(order, session_id=SessionId("s2")))
+        assert isinstance(first, Started)
+        assert isinstance(second, Started)
+        assert second.report.instance_id != first.report.instance_id
+
+
 async def test_completion_is_repeated_under_one_key_until_it_is_heard(tmp_path: Path) -> None:
     async with open_container_world(tmp_path) as world:
         world.api.answers["completed"].extend([(500, {}), (503, {})])
