@@ -30,6 +30,7 @@ from boomtown.clock import SystemClock
 from boomtown.container_sim.agent_births import ProcessBirths
 from boomtown.container_sim.bodies import Bodies
 from boomtown.container_sim.boot_order import BootOrder
+from boomtown.container_sim.called_faults import CalledFaults
 from boomtown.container_sim.control_client import Answer
 from boomtown.container_sim.control_desk import ControlDesk, error_answer
 from boomtown.container_sim.faults import FAULTS_FOLDER, SharedFaults
@@ -117,7 +118,9 @@ async def serve(order: BootOrder) -> int:
         ),
         command_ms_max=settings.limits.git_command_ms_max,
     )
-    faults = SharedFaults(Path(settings.data_dir) / FAULTS_FOLDER, settings.faults)
+    faults_folder = Path(settings.data_dir) / FAULTS_FOLDER
+    planned = SharedFaults(faults_folder, settings.faults)
+    faults = CalledFaults(planned, faults_folder, order.town_id)
 
     async def reach(point: str) -> None:
         if faults.take(point) is not None:

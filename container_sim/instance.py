@@ -18,6 +18,7 @@ from pathlib import Path
 
 from boomtown.clock import Clock
 from boomtown.container_sim.boot_order import INSTANCE_VARIABLE, BootOrder
+from boomtown.container_sim.called_faults import CalledFaults
 from boomtown.container_sim.control_client import ControlClient, SocketWay
 from boomtown.container_sim.faults import FAULTS_FOLDER, SharedFaults
 from boomtown.container_sim.faulty_way import FaultyWay
@@ -39,7 +40,9 @@ class Instance:
 
     def __init__(self, order: BootOrder, process: Process, clock: Clock) -> None:
         self.instance_id = order.instance_id
-        faults = SharedFaults(Path(order.settings.data_dir) / FAULTS_FOLDER, order.settings.faults)
+        faults_folder = Path(order.settings.data_dir) / FAULTS_FOLDER
+        planned = SharedFaults(faults_folder, order.settings.faults)
+        faults = CalledFaults(planned, faults_folder, order.town_id)
         way = FaultyWay(SocketWay(Path(order.socket_path), order.secret), faults, clock)
         self.client = ControlClient(order.instance_id, way)
         self._order = order

@@ -14,6 +14,7 @@ from msgspec import Meta
 from boomtown.actors.town.commands import ConvoyTask, Name, Text, Title
 from boomtown.actors.town.model import BeadStatus, BeadType, MergeMode, Priority, RigConfig
 from boomtown.actors.town.owner_keys import KeyScope
+from boomtown.container_sim.chaos import ChaosFault
 from boomtown.container_sim.model import AgentRole, Verdict
 from boomtown.ids import AgentId, BeadId, RigId, SessionId, TownId
 
@@ -240,6 +241,15 @@ class RegistryBody(Body, frozen=True, kw_only=True):
     """The sessions that a container finds after its boot; at most as many as run at once."""
 
     session_ids: Annotated[tuple[SessionId, ...], Meta(max_length=1_000)] = ()
+
+
+class ChaosBody(Body, frozen=True, kw_only=True):
+    """A fault to have happen: at the nth time that its moment comes."""
+
+    fault: ChaosFault
+    target: str | None = None  # an agent's or a session's id
+    nth: Annotated[int, Meta(ge=1, le=1_000)] = 1
+    seed: Annotated[int, Meta(ge=0, le=2**53)] | None = None  # drawn when not given
 
 
 class ContainerEventsBody(Body, frozen=True, kw_only=True):

@@ -12,11 +12,13 @@ from aiohttp import web
 
 from boomtown.actors.town import views
 from boomtown.actors.town.model import TownConfig
+from boomtown.container_sim.chaos import ArmedFault
 from boomtown.http import (
     agent_call_routes,
     agent_routes,
     bead_routes,
     bodies,
+    chaos_routes,
     container_routes,
     mayor_routes,
     object_routes,
@@ -142,6 +144,8 @@ TOWNS = _rows(
         views.EscalationView,
     ),
     ("POST", TOWN + "/approvals/{bead}", 200, _t.approve, bodies.ApprovalBody, views.BeadView),
+    ("POST", TOWN + "/chaos", 202, chaos_routes.arm_fault, bodies.ChaosBody, ArmedFault),
+    ("GET", TOWN + "/chaos", 200, chaos_routes.list_faults, NO, list[ArmedFault]),
 )
 
 BEADS = _rows(

@@ -17,8 +17,10 @@ from boomtown.actors.town.owner_registry import LOCAL_OWNER as LOCAL_OWNER
 from boomtown.actors.town.questions import QuestionRequest
 from boomtown.actors.town.views import Answer
 from boomtown.clock import Clock
+from boomtown.container_sim.chaos import ArmedFault, ChaosFault
 from boomtown.entropy import Entropy, Secrets
 from boomtown.http.tokens import Tokens
+from boomtown.ids import TownId
 from boomtown.limits import HttpLimits
 
 TOWN_CLASS = "Town"
@@ -46,6 +48,23 @@ class ObjectHost(Protocol):
     def namespace(self, class_name: str, /) -> ObjectNamespace: ...
 
 
+class FaultsOnDemand(Protocol):
+    """boomtown.container_sim.chaos.Chaos."""
+
+    def arm(
+        self,
+        town_id: TownId,
+        fault: ChaosFault,
+        *,
+        target: str | None,
+        nth: int,
+        seed: int | None,
+        key: str | None,
+    ) -> ArmedFault: ...
+
+    def faults(self, town_id: TownId) -> list[ArmedFault]: ...
+
+
 class FrontSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What a server was told that its front must know."""
 
@@ -70,6 +89,7 @@ class FrontServices(msgspec.Struct, frozen=True, kw_only=True):
     entropy: Entropy
     shutdown: asyncio.Event  # set by POST /shutdown; compose waits for it and ends the server
     limits: HttpLimits
+    chaos: FaultsOnDemand | None  # only a development server has faults on demand
 
     def town(self, town_id: str) -> TownStub:
         stub: TownStub = self.host.namespace(TOWN_CLASS).get_by_name(town_id)

@@ -15,6 +15,7 @@ from boomtown.container_sim.agent.order import AgentOrder
 from boomtown.container_sim.agent.repository import AgentRepository
 from boomtown.container_sim.agent.session_run import run_session
 from boomtown.container_sim.agent.surroundings import run_blocking
+from boomtown.container_sim.called_faults import CalledFaults
 from boomtown.container_sim.faults import SharedFaults
 from boomtown.container_sim.faulty_calls import FaultyCalls
 from boomtown.wire import decode_json_as
@@ -25,7 +26,9 @@ def main() -> int:
     clock = SystemClock()
     interval = IntervalLog(order, clock)
     interval.note_start()
-    faults = SharedFaults(Path(order.faults_folder), order.faults)
+    faults_folder = Path(order.faults_folder)
+    planned = SharedFaults(faults_folder, order.faults)
+    faults = CalledFaults(planned, faults_folder, order.session.town_id)
     calls = FaultyCalls(BlockingCalls(order.api_url), faults, clock)
     surroundings = BlockingSurroundings(order, faults)
     try:

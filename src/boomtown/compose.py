@@ -29,6 +29,8 @@ from boomtown.actors.town.town import Town
 from boomtown.actors.town.views import FactsView
 from boomtown.clock import Clock
 from boomtown.container_sim.boot_order import ContainerSettings
+from boomtown.container_sim.chaos import Chaos
+from boomtown.container_sim.faults import FAULTS_FOLDER
 from boomtown.container_sim.harnesses import HarnessSpec, validate_command
 from boomtown.container_sim.manager import ContainerManager
 from boomtown.container_sim.model import InstanceGone
@@ -98,7 +100,11 @@ async def open_server(
         await stack.enter_async_context(host)
         await _ensure_operator_key(data, host)
         shutdown = asyncio.Event()
-        app = make_app(parts.make_services(host, shutdown, public_classes=tuple(classes)))
+        chaos = parts.make_chaos(manager)
+        if chaos is not None:
+            await stack.enter_async_context(chaos)
+        services = parts.make_services(host, chaos, shutdown, public_classes=tuple(classes))
+        app = make_app(services)
         await stack.enter_async_context(serve_app(app, listener))
         stack.push_async_callback(container_life.aclose)
         data.announce(url)
@@ -184,8 +190,20 @@ class _Parts:
             services={"CONTAINERS": manager},
         )
 
+    def make_chaos(self, manager: ContainerManager) -> Chaos | None:
+        """Faults on demand: nobody may ask a server for them that is not there to be developed
+        with."""
+        if not self._settings.is_development:
+            return None
+        return Chaos(manager, self._data.folder / FAULTS_FOLDER, self._clock, self._entropy)
+
     def make_services(
-        self, host: Host, shutdown: asyncio.Event, *, public_classes: tuple[str, ...]
+        self,
+        host: Host,
+        chaos: Chaos | None,
+        shutdown: asyncio.Event,
+        *,
+        public_classes: tuple[str, ...],
     ) -> FrontServices:
         return FrontServices(
             host=host,
@@ -202,6 +220,7 @@ class _Parts:
             entropy=self._entropy,
             shutdown=shutdown,
             limits=self._settings.limits.http,
+            chaos=chaos,
         )
 
 

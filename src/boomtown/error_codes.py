@@ -71,6 +71,7 @@ class ErrorCode(enum.StrEnum):
     FORBIDDEN_RIG = "FORBIDDEN_RIG"
     FORBIDDEN_AGENT = "FORBIDDEN_AGENT"
     LOCAL_ONLY = "LOCAL_ONLY"
+    DEVELOPMENT_ONLY = "DEVELOPMENT_ONLY"
     # what it named
     ROUTE_NOT_FOUND = "ROUTE_NOT_FOUND"
     METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
@@ -149,6 +150,7 @@ REGISTRY: dict[ErrorCode, ErrorSpec] = {
     _C.FORBIDDEN_RIG: _S(_K.FORBIDDEN, "Token rigId does not match route"),
     _C.FORBIDDEN_AGENT: _S(_K.FORBIDDEN, "Token agentId does not match route"),
     _C.LOCAL_ONLY: _S(_K.FORBIDDEN, "Allowed only from this machine"),
+    _C.DEVELOPMENT_ONLY: _S(_K.FORBIDDEN, "Only a development server does this"),
     _C.ROUTE_NOT_FOUND: _S(_K.NOT_FOUND, "Not found"),
     _C.METHOD_NOT_ALLOWED: _S(_K.METHOD_NOT_ALLOWED, "Method not allowed"),
     _C.USER_NOT_FOUND: _S(_K.NOT_FOUND, "User not found"),

@@ -51,6 +51,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     durability: str = "full"  # or "process"
     no_auth: bool = False
     allow_local_git: bool = False  # file:// and absolute paths as git addresses
+    is_development: bool = False  # `boomtown dev`: faults on demand; no setting of a user's
     town_defaults: TownConfig = TownConfig()
     harnesses: dict[str, HarnessSetting] = {}
     limits: LimitSettings = LimitSettings()

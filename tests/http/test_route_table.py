@@ -61,6 +61,8 @@ POST {T}/convoys 201 operator town
 GET {T}/escalations 200 operator town
 POST {T}/escalations/{{escalation}}/acknowledge 200 operator town
 POST {T}/approvals/{{bead}} 200 operator town
+POST {T}/chaos 202 operator town
+GET {T}/chaos 200 operator town
 POST {R}/beads 201 operator,session beads
 GET {R}/beads 200 operator,session beads
 GET {R}/beads/{{bead}} 200 operator,session beads
@@ -144,6 +146,7 @@ BODIES: dict[str, dict[str, Any]] = {
     T + "/config": {"approval": "landing"},
     T + "/convoys": {"rig_id": RIG, "convoy_title": "c", "tasks": [{"title": "t"}]},
     T + "/approvals/{bead}": {"approve": True},
+    T + "/chaos": {"fault": "kill-agent"},
     R + "/beads": {"title": "t"},
     R + "/beads/{bead}/status": {"status": "open"},
     R + "/sling": {"title": "t"},

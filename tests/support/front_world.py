@@ -15,17 +15,19 @@ from yarl import URL
 
 from boomtown.entropy import SeededEntropy, SystemSecrets
 from boomtown.http.app import make_app
-from boomtown.http.services import FrontServices, FrontSettings, ObjectHost
+from boomtown.http.services import FaultsOnDemand, FrontServices, FrontSettings, ObjectHost
 from boomtown.http.serving import serve_app
 from boomtown.http.tokens import Tokens
 from boomtown.ids import AgentId, InstanceId, RigId, SessionId, TownId
 from boomtown.limits import HttpLimits
 from boomtown.testing import ManualClock
 from boomtown.wire import encode_json
+from support.fake_chaos import FakeChaos
 from support.fake_town import AGENT, AT_MS, INSTANCE, RIG, SESSION, TOWN, FakeHost
 
 LOOPBACK = "127.0.0.1"
 SIGNING_KEY = "k" * 43
+FAKE_CHAOS = FakeChaos()
 SETTINGS = FrontSettings(
     version="9.9.9",
     no_auth=False,
@@ -145,6 +147,7 @@ async def open_front(
     settings: FrontSettings = SETTINGS,
     limits: HttpLimits | None = None,
     tokens: Tokens | None = None,
+    chaos: FaultsOnDemand | None = FAKE_CHAOS,
 ) -> AsyncGenerator[FrontWorld]:
     """Serve on a free port of loopback for as long as the block lasts."""
     limits = limits or HttpLimits()
@@ -157,6 +160,7 @@ async def open_front(
         entropy=SeededEntropy(3),
         shutdown=asyncio.Event(),
         limits=limits,
+        chaos=chaos,
     )
     listener = socket.create_server((LOOPBACK, 0))
     listener.setblocking(False)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import click
 
+from boomtown.cli.chaos_command import chaos
 from boomtown.cli.demo_command import demo
 from boomtown.cli.dev_command import dev
 from boomtown.cli.doctor_command import doctor
@@ -23,6 +24,6 @@ def main() -> None:
     """Durable actors for Python, and the town of coding agents that lives on them."""
 
 
-for command in (dev, demo, status, doctor):
+for command in (dev, demo, status, doctor, chaos):
     command.epilog = EXIT_CODES
     main.add_command(command)

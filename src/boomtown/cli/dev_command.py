@@ -40,7 +40,7 @@ def dev(*, config: Path | None, as_json: bool, **flags: Any) -> None:
     terminal = Terminal(as_json=as_json)
     _log_to(sys.stderr if as_json else sys.stdout, is_quiet=as_json)
     try:
-        settings = load_settings(flags=flags, config_file=config)
+        settings = load_settings(flags=flags | {"is_development": True}, config_file=config)
     except InvalidRequest as error:
         terminal.fail(error.message, code=error.code, exit_code=EXIT_USAGE)
     with terminal.reporting_errors():

@@ -8,41 +8,22 @@ from typing import Any
 
 import click
 
+from boomtown.cli.running_server import find_server, server_options
 from boomtown.cli.terminal import Terminal
-from boomtown.client import BoomtownClient, ServerUnreachable
-from boomtown.data_directory import OPERATOR_KEY, find_running_server
-from boomtown.settings import DEFAULT_DATA_DIR
+from boomtown.client import BoomtownClient
 
 LOCAL_USER = "local"
 
 
 @click.command()
-@click.option(
-    "--data-dir",
-    type=click.Path(path_type=Path),
-    default=DEFAULT_DATA_DIR,
-    show_default=True,
-    envvar="BOOMTOWN_DATA_DIR",
-    help="Whose server to ask.",
-)
-@click.option("--url", help="Ask the server at this address instead.")
-@click.option("--key", envvar="BOOMTOWN_TOKEN", help="An operator's key, with --url.")
+@server_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
 def status(*, data_dir: Path, url: str | None, key: str | None, as_json: bool) -> None:
     """Show the towns of a running server: agents, beads, convoys."""
     terminal = Terminal(as_json=as_json)
     with terminal.reporting_errors():
-        if url is None:
-            url, key = _find_server(data_dir)
-        asyncio.run(_show(url, key, terminal))
-
-
-def _find_server(data_dir: Path) -> tuple[str, str | None]:
-    holder = find_running_server(data_dir)
-    if holder is None or holder.address is None:
-        raise ServerUnreachable(f"no server runs on data directory {data_dir}: boomtown dev")
-    path = data_dir / "keys" / OPERATOR_KEY
-    return holder.address, path.read_text().strip() if path.exists() else None
+        where, key = find_server(data_dir, url, key)
+        asyncio.run(_show(where, key, terminal))
 
 
 async def _show(url: str, key: str | None, terminal: Terminal) -> None:
