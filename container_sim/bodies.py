@@ -190,7 +190,8 @@ class Bodies:
             return await self._wait_end(body)
         except BoomtownError as error:
             log.warning("session_failed code=%s message=%s", error.code, error.message)
-            return self._ending(body, BodyState.FAILED, None, error.code)
+            ending = self._ending(body, BodyState.FAILED, None, error.code)
+            return msgspec.structs.replace(ending, exit_message=error.message)
         except OSError:
             log.exception("session_failed session=%s", body.order.session_id)
             return self._ending(body, BodyState.FAILED, None, ErrorCode.CONTAINER_ERROR)

@@ -101,6 +101,7 @@ class SessionReport(msgspec.Struct, frozen=True, kw_only=True):
     pid: int | None = None
     exit_code: int | None = None  # negative: the signal that ended it
     exit_reason: str | None = None
+    exit_message: str | None = None  # what an error code in the reason means here, for a person
     worktree: str | None = None
 
 

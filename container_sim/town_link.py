@@ -26,6 +26,7 @@ from boomtown.wire import decode_json_as, encode_json, iso_from_ms
 
 CALL_MS_MAX = 10_000
 BACKOFF_MS = (200, 500, 1_000, 2_000, 5_000)  # the last one repeats
+MESSAGE_MAX = 1_000  # characters; a person reads it
 TRY_AGAIN_STATUSES = (401, 408, 425, 429)
 
 log = logging.getLogger(__name__)
@@ -78,6 +79,7 @@ class TownLink:
             "status": "failed" if report.state is BodyState.FAILED else "completed",
             "reason": report.exit_reason,
             "exit_code": report.exit_code,
+            "message": None if report.exit_message is None else report.exit_message[:MESSAGE_MAX],
             "session_id": order.session_id,
             "pid": report.pid,
         }

@@ -21,6 +21,8 @@ from boomtown.container_sim.git_port import GitPort
 from boomtown.container_sim.git_urls import validate_branch, validate_git_url
 from boomtown.container_sim.harnesses import FindProgram, get_harness
 from boomtown.container_sim.model import SessionKind, StartSession
+from boomtown.error_codes import ErrorCode
+from boomtown.errors import error_for
 from boomtown.ids import short_id
 
 GIT_TOKEN_VARIABLE = "GIT_TOKEN"  # in an order's env: the credential of the rig's repository
@@ -107,6 +109,9 @@ class Workplace:
                     repository, _name(order), branch=order.branch, start=order.branch
                 )
         default = repository.default_branch
+        if await self._git.find_remote_head(repository.rig_id, default) is None:
+            message = f"Origin has no branch {default!r}; it needs a first commit there"
+            raise error_for(ErrorCode.INVALID_BRANCH, message)
         if order.target_branch != default:
             await self._git.create_remote_branch(repository, order.target_branch, start=default)
         own_branch = order.branch if order.kind is SessionKind.WORK else None

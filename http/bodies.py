@@ -166,6 +166,7 @@ class CompletedBody(Body, frozen=True, kw_only=True):
     status: str
     reason: str | None = None
     exit_code: ExitCode | None = None
+    message: str | None = None  # for a person; the reason is for programs
 
 
 class WaitingBody(Body, frozen=True, kw_only=True):

@@ -73,6 +73,7 @@ EVICTION_REASONS = frozenset({"stopped", *CONTAINER_END_REASONS})
 # What a person has to mend: one live escalation per rig and code.
 ESCALATED_CODES = (
     ErrorCode.GIT_UNREACHABLE,
+    ErrorCode.INVALID_BRANCH,  # an origin without a first commit, a default branch renamed
     ErrorCode.AGENT_COMMAND_NOT_FOUND,
     ErrorCode.UNKNOWN_HARNESS,
     ErrorCode.GIT_NOT_FOUND,
@@ -87,7 +88,7 @@ def apply_completed(tx: TownTransaction, event: AgentCompleted) -> bool:
     is_evicted = reason in EVICTION_REASONS
     counts_attempt = not is_evicted or session.stop_sent_at_ms is not None
     if event.is_failure and session.state in SPEAKING_SESSION_STATES:
-        _escalate_code(tx, session, reason, message=reason)
+        _escalate_code(tx, session, reason, message=event.message or reason)
     if event.is_proof:
         settle_death(
             tx,
@@ -272,7 +273,7 @@ def _settle_report(tx: TownTransaction, session: Session, report: SessionReport)
     is_failure = report.state == BodyState.FAILED
     reason = report.exit_reason or ("failed" if is_failure else "completed")
     if is_failure and session.state in SPEAKING_SESSION_STATES:
-        _escalate_code(tx, session, reason, message=reason)
+        _escalate_code(tx, session, reason, message=report.exit_message or reason)
     is_evicted = reason in EVICTION_REASONS
     settle_death(
         tx,

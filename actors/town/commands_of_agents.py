@@ -143,6 +143,7 @@ class ReportCompleted(
     status: str  # "completed"; anything else is a failure
     reason: str | None = None
     exit_code: int | None = None
+    message: str | None = None  # what the reason means here, for a person
 
 
 class ReportWaiting(

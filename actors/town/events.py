@@ -40,6 +40,7 @@ class AgentCompleted(msgspec.Struct, frozen=True, kw_only=True, tag="agent_compl
     reason: str | None
     is_proof: bool
     exit_code: int | None = None
+    message: str | None = None  # what the reason means here, for a person
 
 
 class ReviewEnded(msgspec.Struct, frozen=True, kw_only=True, tag="review_ended"):

@@ -70,6 +70,7 @@ def handle_completed(tx: TownTransaction, caller: Caller, command: ReportComplet
             reason=command.reason,
             is_proof=caller.kind == CallerKind.CONTAINER,
             exit_code=command.exit_code,
+            message=command.message,
         ),
     )
 

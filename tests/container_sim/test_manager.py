@@ -385,3 +385,17 @@ async def test_mark_of_a_test_run_reaches_every_child(
         assert seen["BOOMTOWN_SESSION_ID"] == "s1"
         assert seen["BOOMTOWN_BRANCH"] == order.branch
         assert not any("container-token-" in value for value in seen.values())
+
+
+@pytest.mark.parametrize("target", ["main", "convoy/one"])
+async def test_origin_without_a_commit_fails_the_session_and_names_the_branch(
+    tmp_path: Path, target: str
+) -> None:
+    origin = tmp_path / "empty.git"
+    async with open_container_world(tmp_path) as world:
+        world.origin.git("init", "--bare", "--quiet", str(origin))
+        order = work_order(session_id="s1", git_url=f"file://{origin}")
+        said = await world.run_to_end(with_fields(order, target_branch=target))
+        assert (said["status"], said["reason"]) == ("failed", "INVALID_BRANCH")
+        assert said["message"] == "Origin has no branch 'main'; it needs a first commit there"
+        assert world.worktrees() == []
