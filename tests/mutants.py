@@ -24,6 +24,7 @@ from pathlib import Path
 
 from boomtown.clock import SystemClock
 from support.mutants_of_beads import BEAD_MUTANTS
+from support.mutants_of_containers import CONTAINER_MUTANTS
 from support.mutants_of_front import FRONT_MUTANTS
 from support.mutants_of_repairs import REPAIR_MUTANTS
 from support.mutants_of_reviews import REVIEW_MUTANTS
@@ -36,6 +37,7 @@ _TABLES = (
     REVIEW_MUTANTS,
     SESSION_MUTANTS,
     BEAD_MUTANTS,
+    CONTAINER_MUTANTS,
     FRONT_MUTANTS,
     REPAIR_MUTANTS,
     RUNTIME_MUTANTS,

@@ -82,9 +82,16 @@ def test_mutant_that_does_not_fit_is_not_run(tree: TreeCopy) -> None:
     assert tree.try_mutant(missing).fate == Fate.UNAPPLIED
 
 
-def test_mutant_that_breaks_the_run_is_no_kill(tree: TreeCopy) -> None:
-    unreadable = _with_edit(HARMLESS, Edit(GIT_URLS, "# leaves room for ", "\n) # "))
-    assert tree.try_mutant(unreadable).fate == Fate.BROKEN
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        pytest.param("# leaves room for ", "\n) # ", id="syntax"),
+        pytest.param("authority = parts.netloc", "authority = missing.netloc", id="name"),
+    ],
+)
+def test_mutant_that_breaks_the_code_is_no_kill(tree: TreeCopy, old: str, new: str) -> None:
+    unusable = _with_edit(HARMLESS, Edit(GIT_URLS, old, new))
+    assert tree.try_mutant(unusable).fate == Fate.BROKEN
 
 
 def test_tree_that_its_tests_would_not_import_is_refused(tmp_path: Path) -> None:

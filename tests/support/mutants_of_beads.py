@@ -41,7 +41,11 @@ BEAD_MUTANTS: tuple[Mutant, ...] = (
                 "_UNDISPATCHED_LABELS = (LABEL_HELD,)\n",
             ),
         ),
-        tests=(f"{_OF_PLANS}bead_is_not_dispatched_when",),
+        tests=(
+            f"{_OF_PLANS}bead_is_not_dispatched_when",
+            "tests/actors/town/test_defects_of_containers.py"
+            "::test_defect_07_triage_request_is_never_dispatched",
+        ),
     ),
     Mutant(
         name="row-15",
@@ -273,9 +277,9 @@ BEAD_MUTANTS: tuple[Mutant, ...] = (
         edits=(
             Edit(
                 "actors/town/blockers.py",
-                "        if key not in snapshot.live_escalations"
-                " and key not in snapshot.closed_escalation_keys\n",
-                "        if key not in snapshot.live_escalations\n",
+                "    return key in snapshot.live_escalations"
+                " or key in snapshot.closed_escalation_keys\n",
+                "    return key in snapshot.live_escalations\n",
             ),
         ),
         tests=(f"{_OF_PLANS}row_94_answered_escalation_is_not_raised_again",),

@@ -7,8 +7,9 @@ of the present Python that finds the package in the copy: `PYTHONPATH` goes befo
 install puts on the path, and `check_imports` proves it. No bytecode is written there, because a
 replacement of the same length within one second would be taken for the old file.
 
-A mutant is killed when every test that it names fails. A run that collects nothing, or that does
-not end in time, says nothing about the tests and is reported as broken. The caller has seen the
+A mutant is killed when every test that it names fails. A run that collects nothing, that does not
+end in time, or in which a name is missing (the mutant broke the code instead of changing what it
+does), says nothing about the tests and is reported as broken. The caller has seen the
 same tests pass in the untouched copy (`failures_of`), else a failure would mean nothing.
 
 It does not invent mutants: a survivor here is one known defect that nobody would see come back.
@@ -29,7 +30,8 @@ import msgspec
 
 TEST_SECONDS_MAX = 60  # of one test; the slowest takes about two alone
 RUN_SECONDS_MAX = 300  # of one child; the machine may be shared
-_FAILED_MARKS = ("FAILED ", "ERROR ")
+_FAILED_MARKS = ("FAILED", "ERROR")
+_BROKEN_CODE = ("ImportError", "ModuleNotFoundError", "NameError", "SyntaxError", "Unbound")
 _RAN = (0, 1)  # pytest's codes for "all passed" and "some failed"
 # They take most of a short run's time to load, and these tests do without.
 _UNNEEDED_PLUGINS = ("anyio", "cacheprovider", "hypothesispytest", "xdist")
@@ -149,12 +151,15 @@ class TreeCopy:
         if child.returncode not in _RAN:
             last = (child.stdout + child.stderr).strip().splitlines()[-3:]
             raise TestRunBroken(f"pytest ended with {child.returncode}: {' | '.join(last)}")
-        return [
-            line.removeprefix(mark).split(" - ")[0]
-            for line in child.stdout.splitlines()
-            for mark in _FAILED_MARKS
-            if line.startswith(mark)
-        ]
+        failures: list[str] = []
+        for line in child.stdout.splitlines():
+            mark, _, told = line.partition(" ")
+            if mark in _FAILED_MARKS:
+                test, _, reason = told.partition(" - ")
+                if reason.startswith(_BROKEN_CODE):
+                    raise TestRunBroken(f"{test}: {reason}")
+                failures.append(test)
+        return failures
 
     def try_mutant(self, mutant: Mutant) -> Outcome:
         """Switch the defect on, run its tests, switch it off."""
@@ -175,6 +180,7 @@ class TreeCopy:
         return os.environ | {
             "PYTHONPATH": str(self.root / "src"),
             "PYTHONDONTWRITEBYTECODE": "1",
+            "COLUMNS": "500",  # so that the reason of a failure is not cut off
         }
 
 
