@@ -1,0 +1,24 @@
+"""One suite for git as a program and git in memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from support import git_cases
+from support.git_worlds import GitCase, run_real_git, run_simulated_git
+
+NAMES = [case.__name__ for case in git_cases.CASES]  # type: ignore[attr-defined]
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("case", git_cases.CASES, ids=NAMES)
+def test_git_program(case: GitCase, tmp_path: Path) -> None:
+    run_real_git(case, tmp_path)
+
+
+@pytest.mark.sim
+@pytest.mark.parametrize("case", git_cases.CASES, ids=NAMES)
+def test_simulated_git(case: GitCase) -> None:
+    run_simulated_git(case, seed=1)
