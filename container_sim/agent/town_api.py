@@ -1,9 +1,10 @@
 """The agent's side of the town's HTTP: few calls, repeated until they are answered.
 
-No answer, 5xx, 408, 425 and 429 are tried
-again with growing pauses, long enough for a server to be killed and started anew; every repetition
-carries the same Idempotency-Key. An answer with `stale: true`, or a refusal with SESSION_ENDED,
-raises SessionOver; any other refusal raises AgentFailed.
+No answer, 5xx, 408, 425 and 429 are tried again with growing pauses, long enough for a server to be
+killed and started anew; every repetition carries the same Idempotency-Key. A 401 is answered once
+per call by asking for the session's next token, which the town gives while the session lives
+(decisions 47). An answer with `stale: true`, or a refusal with SESSION_ENDED, raises SessionOver;
+any other refusal raises AgentFailed.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ TRY_AGAIN_STATUSES = (408, 425, 429)
 
 class _Inner(msgspec.Struct, frozen=True):
     stale: bool = False
+    token: str = ""
 
 
 class _Answer(msgspec.Struct, frozen=True):
@@ -67,17 +69,16 @@ class TownApi:
         await self._post(f"{self._rig_path}/escalations", {"title": title})
 
     async def _post(self, path: str, body: Mapping[str, str]) -> None:
-        headers = {
-            "Authorization": f"Bearer {self._token}",
-            "Content-Type": "application/json",
-            "Idempotency-Key": f"{self._session_id}-{next(self._numbers)}",
-            "X-Boomtown-Session-Id": self._session_id,
-        }
+        key = f"{self._session_id}-{next(self._numbers)}"
         data = encode_json(body)
         seen = ""
+        is_refreshed = False
         for seconds in (*PAUSES_S, None):
             try:
-                status, text = await self._calls.call("POST", path, headers, data)
+                status, text = await self._send(path, data, key)
+                if status == 401 and not is_refreshed and await self._refresh_token(text):
+                    is_refreshed = True
+                    status, text = await self._send(path, data, key)
             except (ConnectionError, TimeoutError) as error:
                 seen = str(error) or type(error).__name__
             else:
@@ -89,15 +90,40 @@ class TownApi:
                 await self._surroundings.pause(seconds)
         raise AgentFailed(f"the town did not answer {path}: {seen}")
 
+    async def _refresh_token(self, refusal: bytes) -> bool:
+        """Ask for the session's next token, unless the refusal says that the session is over."""
+        if _decode(refusal).code == ErrorCode.SESSION_ENDED:
+            return False
+        key = f"{self._session_id}-{next(self._numbers)}"
+        status, text = await self._send(f"{self._agent_path}/refresh-token", b"{}", key)
+        answer = _decode(text)
+        if status >= 400 or answer.data is None or not answer.data.token:
+            return False
+        self._token = answer.data.token
+        return True
+
+    async def _send(self, path: str, data: bytes, key: str) -> tuple[int, bytes]:
+        headers = {
+            "Authorization": f"Bearer {self._token}",
+            "Content-Type": "application/json",
+            "Idempotency-Key": key,
+            "X-Boomtown-Session-Id": self._session_id,
+        }
+        return await self._calls.call("POST", path, headers, data)
+
 
 def _judge(path: str, status: int, text: bytes) -> None:
-    try:
-        answer = decode_json_as(text or b"{}", _Answer)
-    except msgspec.DecodeError:
-        answer = _Answer()  # the status alone must do
+    answer = _decode(text)
     if status == 401 and answer.code == ErrorCode.SESSION_ENDED:
         raise SessionOver(f"{path} was answered {answer.code}")
     if status >= 400:
         raise AgentFailed(f"{path} was refused: {status} {answer.code}")
     if answer.data is not None and answer.data.stale:
         raise SessionOver(f"{path} was answered stale")
+
+
+def _decode(text: bytes) -> _Answer:
+    try:
+        return decode_json_as(text or b"{}", _Answer)
+    except msgspec.DecodeError:
+        return _Answer()  # the status alone must do

@@ -113,6 +113,34 @@ async def test_server_errors_are_survived_under_one_idempotency_key(tmp_path: Pa
         assert len(set(keys)) == 1
 
 
+async def test_expired_session_token_is_refreshed_once_and_kept(tmp_path: Path) -> None:
+    async with open_container_world(tmp_path) as world:
+        world.api.answers["status"].append((401, {}))
+        world.api.answers["refresh-token"].append((200, {"token": "next-token"}))
+        body = recipe("status hello", "create a b")
+        order = work_order(session_id="s1", git_url=world.origin.url, body=body)
+        said = await world.run_to_end(order)
+        assert said["reason"] == "exit 0", await world.output(order.session_id)
+        tries = world.api.of("status")
+        assert [call.headers["Authorization"] for call in tries] == [
+            "Bearer session-token",
+            "Bearer next-token",
+        ]
+        assert len({call.headers["Idempotency-Key"] for call in tries}) == 1
+        (asked,) = world.api.of("refresh-token")
+        assert asked.path == f"/api/towns/{TOWN}/rigs/{RIG}/agents/{AGENT}/refresh-token"
+        assert world.api.of("done")[0].headers["Authorization"] == "Bearer next-token"
+
+
+async def test_token_that_is_refused_again_fails_the_session(tmp_path: Path) -> None:
+    async with open_container_world(tmp_path) as world:
+        world.api.answers["done"].extend([(401, {}), (401, {})])
+        world.api.answers["refresh-token"].append((200, {"token": "next-token"}))
+        said = await world.run_to_end(work_order(session_id="s1", git_url=world.origin.url))
+        assert said["reason"] == "exit 1"
+        assert len(world.api.of("refresh-token")) == 1
+
+
 async def test_stale_answer_ends_the_agent_without_another_word(tmp_path: Path) -> None:
     async with open_container_world(tmp_path) as world:
         world.api.answers["status"].append((200, {"stale": True}))
