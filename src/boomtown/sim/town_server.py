@@ -94,7 +94,7 @@ class ServerParts(msgspec.Struct, frozen=True, kw_only=True):
     flush_of: Callable[[Disk], FlushPort] = DiskFlush
     backend: type[SqliteBackend] = SqliteBackend
     wrap_containers: Callable[[Containers], Containers] = _as_it_is
-    holds_effects: bool = True  # calls to containers wait until their rows are durable
+    host: type[Host] = Host
 
 
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
@@ -190,9 +190,7 @@ class TownServer:
             "TOWN_LIMITS": TownLimits(),
             "TOWN_DEFAULTS": TownConfig(),
         }
-        services: dict[str, object] = {}
-        (services if world.parts.holds_effects else bindings)["CONTAINERS"] = containers
-        return Host(
+        return world.parts.host(
             classes={TOWN_CLASS: Town, OWNER_CLASS: Owner},
             data_dir=DATA_DIR,
             clock=world.clock,
@@ -200,7 +198,7 @@ class TownServer:
             secrets=self._secrets,
             limits=limits,
             bindings=bindings,
-            services=services,
+            services={"CONTAINERS": containers},
             backend=backend,
         )
 

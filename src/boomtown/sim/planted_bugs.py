@@ -1,0 +1,139 @@
+"""Defects planted into a simulated town, to prove that a seed finds each and that it shrinks.
+
+Every one is a part given to the server of a world (town_server.ServerParts): production code has
+no switch for any of them. With the part taken out, the same seed and plan must pass.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
+from typing import Any, assert_never
+
+from boomtown.actors.runtime.alarm_scheduler import Abandon, Deliver
+from boomtown.actors.runtime.alarms import AlarmOutcome
+from boomtown.actors.runtime.host import Host
+from boomtown.actors.runtime.ports import ObjectKey
+from boomtown.actors.runtime.sqlite_backend import SqliteBackend
+from boomtown.actors.town.ports import Containers
+from boomtown.container_sim.model import (
+    BodyState,
+    SessionReport,
+    StopOutcome,
+    Stopped,
+)
+from boomtown.ids import AgentId, InstanceId, SessionId, TownId
+from boomtown.sim.town_server import ServerParts
+from boomtown.sim.vfs import DiskFlush
+
+
+class PlantedBug(enum.StrEnum):
+    """What is wrong with the town."""
+
+    NO_FENCE = "no-fence"  # a silent session's bead is given away without proof of death
+    NO_SYNC = "no-sync"  # commits are answered before the disk has them
+    NO_FOLDER_SYNC = "no-folder-sync"  # new files are synced, their names are not
+    EARLY_ALARM_DELETION = "early-alarm-deletion"  # the row goes before the handler has committed
+    EARLY_EFFECT = "early-effect"  # a call leaves before its row is durable
+
+
+def parts_with(bug: PlantedBug | None) -> ServerParts:
+    """The parts of a server with that defect."""
+    match bug:
+        case None:
+            return ServerParts()
+        case PlantedBug.NO_FENCE:
+            return ServerParts(wrap_containers=TrustingContainers)
+        case PlantedBug.NO_SYNC:
+            return ServerParts(flush_of=FlushWithoutFiles)
+        case PlantedBug.NO_FOLDER_SYNC:
+            return ServerParts(flush_of=FlushWithoutFolders)
+        case PlantedBug.EARLY_ALARM_DELETION:
+            return ServerParts(backend=ForgetfulBackend)
+        case PlantedBug.EARLY_EFFECT:
+            return ServerParts(host=HastyHost)
+        case _:
+            assert_never(bug)
+
+
+class FlushWithoutFiles(DiskFlush):
+    """Says that a file is synced."""
+
+    def sync(self, file: Path) -> None:
+        """Nothing."""
+
+
+class FlushWithoutFolders(DiskFlush):
+    """Says that a folder is synced."""
+
+    def sync_dir(self, folder: Path) -> None:
+        """Nothing."""
+
+
+class ForgetfulBackend(SqliteBackend):
+    """Removes an alarm's row from the index when the handler begins, not when it has ended."""
+
+    def serve_alarms(self, deliver: Deliver, abandon: Abandon) -> None:
+        async def forget_and_deliver(
+            key: ObjectKey, name: str | None, scheduled_at_ms: int, retry_count: int
+        ) -> AlarmOutcome:
+            forgotten = self._indexes[key.class_name].set(key.object_id, None, None)
+            if forgotten is not None:
+                await forgotten
+            return await deliver(key, name, scheduled_at_ms, retry_count)
+
+        super().serve_alarms(forget_and_deliver, abandon)
+
+
+class TrustingContainers:
+    """Answers that a session is stopped, and lets its body run."""
+
+    def __init__(self, containers: Containers) -> None:
+        self._containers = containers
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[object]]:
+        method: Callable[..., Awaitable[object]] = getattr(self._containers, name)
+        return method
+
+    async def stop_session(
+        self, town_id: TownId, session_id: SessionId, *, grace_ms: int, timeout_ms: int
+    ) -> StopOutcome:
+        return _gone(session_id)
+
+
+class HastyHost(Host):
+    """Lets calls leave an object at once, whether or not what it wrote is durable."""
+
+    def hold_and_run(self, call: Callable[[], Coroutine[Any, Any, Any]]) -> asyncio.Future[Any]:
+        hook = self._hook
+        assert hook is not None
+        answer: asyncio.Future[Any] = hook.loop.create_future()
+
+        def end(task: asyncio.Task[Any]) -> None:
+            if answer.done():
+                return
+            if task.cancelled():
+                answer.cancel()
+            elif (error := task.exception()) is not None:
+                answer.set_exception(error)
+            else:
+                answer.set_result(task.result())
+
+        with hook.outside_turn():
+            task = hook.loop.create_task(call())
+            task.add_done_callback(end)
+        return answer
+
+
+def _gone(session_id: SessionId) -> Stopped:
+    report = SessionReport(
+        session_id=session_id,
+        agent_id=AgentId(""),
+        instance_id=InstanceId(""),
+        state=BodyState.EXITED,
+        exit_code=0,
+        exit_reason="stopped",
+    )
+    return Stopped(report=report)
