@@ -16,6 +16,7 @@ per instance and are in memory only.
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import tempfile
 from collections.abc import Awaitable, Callable
@@ -34,6 +35,7 @@ from boomtown.errors import Unavailable
 from boomtown.ids import InstanceId, TownId, short_id
 
 SECRET_BYTES = 32
+SHORT_FOLDERS = ("/tmp", "/var/tmp")
 SOCKET_FOLDER_NAME = "socket_folder"  # a file that names the folder, for the next life's sweep
 
 log = logging.getLogger(__name__)
@@ -103,16 +105,21 @@ class ContainerManager(Places):
         )
 
     def _make_socket_folder(self) -> Path:
-        """A short folder of our own, 0700, its name kept for the sweep."""
-        folder = Path(tempfile.mkdtemp(prefix="boomtown-"))
+        """A short folder of our own, 0700, its name kept for the sweep. Where the configured
+        temporary folder is too long for a socket's address, the system's own is taken."""
         length_max = self._settings.limits.socket_path_bytes_max
-        if len(str(folder / "01234567").encode()) > length_max:
+        for parent in (tempfile.gettempdir(), *SHORT_FOLDERS):
+            try:
+                folder = Path(tempfile.mkdtemp(prefix="boomtown-", dir=parent))
+            except OSError:
+                continue
+            if len(os.fsencode(folder / "01234567")) <= length_max:
+                (self._folder / SOCKET_FOLDER_NAME).write_text(str(folder))
+                return folder
             folder.rmdir()
-            raise Unavailable(
-                ErrorCode.CONTAINER_ERROR, "The temporary folder's path is too long for a socket"
-            )
-        (self._folder / SOCKET_FOLDER_NAME).write_text(str(folder))
-        return folder
+        raise Unavailable(
+            ErrorCode.CONTAINER_ERROR, "No temporary folder has a path short enough for a socket"
+        )
 
     async def _end_leftovers(self) -> None:
         """End every process that an earlier life's ledgers name, then forget that life."""

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ from boomtown.container_sim.model import (
 )
 from boomtown.container_sim.process_groups import find_start_mark
 from boomtown.error_codes import ErrorCode
+from boomtown.errors import Unavailable
 from boomtown.ids import AgentId, SessionId
 from boomtown.limits import ContainerLimits
 from support.container_orders import AGENT, BEAD, RIG, TOWN, work_order
@@ -399,3 +401,25 @@ async def test_origin_without_a_commit_fails_the_session_and_names_the_branch(
         assert (said["status"], said["reason"]) == ("failed", "INVALID_BRANCH")
         assert said["message"] == "Origin has no branch 'main'; it needs a first commit there"
         assert world.worktrees() == []
+
+
+async def test_long_temporary_folder_is_passed_over_for_sockets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = tmp_path / ("x" * 100)
+    long.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    async with open_container_world(tmp_path) as world:
+        said = await world.run_to_end(work_order(session_id="s1", git_url=world.origin.url))
+        assert said["reason"] == "exit 0"
+        named = Path((world.data_dir / "containers" / "socket_folder").read_text())
+        assert list(long.iterdir()) == []
+        assert named.stat().st_mode & 0o777 == 0o700
+    assert not named.exists()
+
+
+async def test_no_short_folder_at_all_is_said_at_once(tmp_path: Path) -> None:
+    limits = ContainerLimits(socket_path_bytes_max=5)
+    with pytest.raises(Unavailable, match="short enough"):
+        async with open_container_world(tmp_path, limits=limits):
+            pass
