@@ -13,6 +13,7 @@ from boomtown.cli.chaos_command import chaos
 from boomtown.cli.demo_command import demo
 from boomtown.cli.dev_command import dev
 from boomtown.cli.doctor_command import doctor
+from boomtown.cli.sim_command import sim
 from boomtown.cli.status_command import status
 
 EXIT_CODES = "Exit codes: 0 ok, 1 refused or failed, 2 usage, 3 no server reached."
@@ -24,6 +25,6 @@ def main() -> None:
     """Durable actors for Python, and the town of coding agents that lives on them."""
 
 
-for command in (dev, demo, status, doctor, chaos):
+for command in (dev, demo, status, doctor, chaos, sim):
     command.epilog = EXIT_CODES
     main.add_command(command)

@@ -20,6 +20,8 @@ from boomtown.actors.runtime.sqlite_backend import SqliteBackend
 from boomtown.actors.town.ports import Containers
 from boomtown.container_sim.model import (
     BodyState,
+    NoContainer,
+    ProbeOutcome,
     SessionReport,
     StopOutcome,
     Stopped,
@@ -88,7 +90,8 @@ class ForgetfulBackend(SqliteBackend):
 
 
 class TrustingContainers:
-    """Answers that a session is stopped, and lets its body run."""
+    """Takes silence for death: a session that the town asks about, or wants stopped, is said to
+    be gone, and its body runs on."""
 
     def __init__(self, containers: Containers) -> None:
         self._containers = containers
@@ -96,6 +99,11 @@ class TrustingContainers:
     def __getattr__(self, name: str) -> Callable[..., Awaitable[object]]:
         method: Callable[..., Awaitable[object]] = getattr(self._containers, name)
         return method
+
+    async def probe_session(
+        self, town_id: TownId, session_id: SessionId, *, timeout_ms: int
+    ) -> ProbeOutcome:
+        return NoContainer(ended_instance_id=None)
 
     async def stop_session(
         self, town_id: TownId, session_id: SessionId, *, grace_ms: int, timeout_ms: int

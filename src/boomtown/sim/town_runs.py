@@ -13,7 +13,15 @@ from boomtown.sim.escapes import Escape
 from boomtown.sim.planted_bugs import PlantedBug, parts_with
 from boomtown.sim.seed_search import Outcome
 from boomtown.sim.shrink import shrink
-from boomtown.sim.town_world import HOUR_MS, NTH_MAX, TROUBLES, TownOutcome, TownSettings, run_town
+from boomtown.sim.town_world import (
+    HOUR_MS,
+    NTH_MAX,
+    TROUBLES,
+    OtherTrouble,
+    TownOutcome,
+    TownSettings,
+    run_town,
+)
 from boomtown.sim.virtual_loop import Hang, Livelock
 
 SHRINK_RUNS_MAX = 120
@@ -89,10 +97,11 @@ def faults_of(plan: Plan) -> tuple[str, ...]:
         if label == "chaos":
             which, count = divmod(value - 1, NTH_MAX)
             trouble = TROUBLES[which]
-            name = (
-                trouble if isinstance(trouble, str) else f"{trouble.kind.value} at {trouble.point}"
-            )
-            words.append(f"minute {nth + 1}: {name} ({count + 1})")
+            if isinstance(trouble, OtherTrouble):
+                words.append(f"minute {nth + 1}: {trouble.value}")
+            else:
+                what = f"{trouble.kind.value} at {trouble.point}"
+                words.append(f"minute {nth + 1}: {what}, passing {count + 1}")
     return tuple(words)
 
 

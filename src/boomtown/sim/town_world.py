@@ -61,6 +61,7 @@ REBOOT_MS = 3_000
 QUIET_MS_MAX = 2 * HOUR_MS  # twice the longest timer: how long an agent may run
 NTH_MAX = 64  # a fault strikes within so many passings of its point
 PARTITION_MS = 45_000
+SILENCE_MS = 240_000  # of a container: past the lease and the probes of a session
 ORIGIN_FILES = {"README.md": b"An app.\n"}
 
 
@@ -152,6 +153,8 @@ TROUBLES: tuple[Trouble, ...] = (
     ContainerTrouble("container.crash@push", _WRONG.CRASH),
     ContainerTrouble("container.crash@between merge and report", _WRONG.CRASH),
     ContainerTrouble("container.crash@report", _WRONG.CRASH),
+    ContainerTrouble("partition", _WRONG.PARTITION),
+    ContainerTrouble("start.reply", _WRONG.LOST),
 )
 
 
@@ -264,7 +267,10 @@ class TownWorld:
                 self.trace.record("armed", point=point, nth=nth, kind=kind)
             case ContainerTrouble(point, wrong):
                 fault = container_faults.Fault(
-                    point=point, nth=1 + nth % 3, kind=wrong, ms=PARTITION_MS
+                    point=point,
+                    nth=1 + nth % 3,
+                    kind=wrong,
+                    ms=SILENCE_MS if wrong is _WRONG.PARTITION else PARTITION_MS,
                 )
                 self.faults.arm_container(fault)
                 self.trace.record("armed", point=point, nth=fault.nth, kind=wrong)

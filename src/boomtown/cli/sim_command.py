@@ -1,0 +1,120 @@
+"""`boomtown sim`: run whole towns in virtual time, by seed, and replay what was found.
+
+Exit code 1 when a run broke something; the report ends with the line that shows it again. With
+--json one object per seed: seed, trace_sha256, hours, events, faults_fired, checks, failures.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import click
+
+from boomtown.sim.choices import Plan, parse_plan
+from boomtown.sim.planted_bugs import PlantedBug
+from boomtown.sim.town_runs import TownFinding, describe, run_seed, shrink_run
+from boomtown.sim.town_world import HOUR_MS, TownOutcome
+from boomtown.wire import encode_json
+
+_bug = click.option(
+    "--bug",
+    type=click.Choice([bug.value for bug in PlantedBug]),
+    help="Plant this defect, to see that it is found.",
+)
+_hours = click.option(
+    "--hours", type=click.FloatRange(min=0.02), default=0.5, show_default=True, help="Of load."
+)
+_json = click.option("--json", "as_json", is_flag=True, help="One JSON object per seed.")
+
+
+@click.group(invoke_without_command=True)
+@click.option("--seed", type=int, default=0, show_default=True, help="The first seed.")
+@click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="How many.")
+@_hours
+@_bug
+@_json
+@click.pass_context
+def sim(
+    context: click.Context, *, seed: int, seeds: int, hours: float, bug: str | None, as_json: bool
+) -> None:
+    """Simulate a town: the real server on a simulated disk, network, clock and containers."""
+    if context.invoked_subcommand is not None:
+        return
+    run_ms, planted = round(hours * HOUR_MS), _planted(bug)
+    for number in range(seed, seed + seeds):
+        outcome = run_seed(number, run_ms=run_ms, bug=planted)
+        _show(number, outcome, as_json=as_json)
+        if outcome.kind:
+            finding = shrink_run(number, outcome, run_ms=run_ms, bug=planted)
+            click.echo(describe(finding, commit=_commit()), err=True)
+            raise SystemExit(1)
+
+
+@sim.command()
+@click.option("--seed", type=int, required=True)
+@click.option("--plan", "plan_text", required=True, help="The choices that are not boring.")
+@_hours
+@_bug
+@_json
+def replay(*, seed: int, plan_text: str, hours: float, bug: str | None, as_json: bool) -> None:
+    """Run one seed with exactly the choices of a plan, as a report printed it."""
+    run_ms, planted = round(hours * HOUR_MS), _planted(bug)
+    plan = _parsed(plan_text)
+    outcome = run_seed(seed, run_ms=run_ms, bug=planted, plan=plan)
+    _show(seed, outcome, as_json=as_json)
+    if outcome.kind:
+        finding = TownFinding(
+            seed=seed, bug=planted, run_ms=run_ms, outcome=outcome, plan=plan, shrink_runs=0
+        )
+        click.echo(describe(finding, commit=_commit()), err=True)
+        raise SystemExit(1)
+
+
+def _parsed(text: str) -> Plan:
+    try:
+        return parse_plan(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--plan") from error
+
+
+def _planted(bug: str | None) -> PlantedBug | None:
+    return None if bug is None else PlantedBug(bug)
+
+
+def _show(seed: int, outcome: TownOutcome, *, as_json: bool) -> None:
+    hours = round(outcome.simulated_ms / HOUR_MS, 3)
+    if as_json:
+        facts = {
+            "seed": seed,
+            "trace_sha256": outcome.digest,
+            "hours": hours,
+            "events": outcome.events,
+            "faults_fired": outcome.faults_fired,
+            "checks": outcome.checks,
+            "failures": [f"{outcome.kind}: {outcome.message}"] if outcome.kind else [],
+        }
+        click.echo(encode_json(facts).decode())
+        return
+    verdict = f"{outcome.kind}: {outcome.message}" if outcome.kind else "ok"
+    click.echo(
+        f"seed {seed}: {verdict} ({hours:g} h, {outcome.events} events, "
+        f"{len(outcome.faults_fired)} faults, {outcome.checks} checks, {outcome.digest[:16]})"
+    )
+
+
+def _commit() -> str:
+    """The commit that this code was run from; "unknown" outside a checkout."""
+    git = shutil.which("git")
+    if git is None:
+        return "unknown"
+    folder = Path(__file__).parent
+    found = subprocess.run(
+        [git, "rev-parse", "--short=12", "HEAD"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return found.stdout.strip() if found.returncode == 0 else "unknown"
