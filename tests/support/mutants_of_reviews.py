@@ -90,6 +90,24 @@ REVIEW_MUTANTS: tuple[Mutant, ...] = (
         ),
     ),
     Mutant(
+        name="row-09",
+        defect="a review that goes on at its forge fails for want of a refinery",
+        edits=(
+            Edit(
+                _PLAN_REVIEWS,
+                "    elif bead.status == BeadStatus.IN_PROGRESS:\n",
+                "    elif has_pull_request:\n"
+                '        yield _fail(bead, "orphaned", "No refinery has it")\n'
+                "    elif bead.status == BeadStatus.IN_PROGRESS:\n",
+            ),
+        ),
+        tests=(
+            f"{_OF_REVIEWS}defect_28_review_with_a_pull_request_stays_as_it_is",
+            "tests/actors/town/test_plan_reviews.py"
+            "::test_rows_4_and_28_pull_request_waits_and_blocks_nobody",
+        ),
+    ),
+    Mutant(
         name="row-10",
         defect="a source outside a convoy, freed by its review's end, has no way back to work",
         edits=(_NEEDS_A_CONVOY,),

@@ -6,6 +6,7 @@ from support.mutation import Edit, Mutant
 
 _COMMIT_PATH = "actors/runtime/commit_path.py"
 _OF_COMMITS = "tests/actors/runtime/test_commit_path.py::test_"
+_OF_OUTPUT = "tests/actors/runtime/test_storage_output.py::test_"
 _OF_ALARMS = "tests/actors/runtime/test_object_alarm.py::test_"
 
 RUNTIME_MUTANTS: tuple[Mutant, ...] = (
@@ -60,6 +61,53 @@ RUNTIME_MUTANTS: tuple[Mutant, ...] = (
         tests=(
             f"{_OF_ALARMS}a_crash_in_the_handler_leaves_the_alarm_set",
             f"{_OF_ALARMS}case_133_after_a_failure_the_old_alarm_is_seen",
+        ),
+    ),
+    Mutant(
+        name="runtime-sync-error",
+        defect="a commit whose sync failed is acknowledged, for the next sync succeeds",
+        edits=(
+            Edit(
+                _COMMIT_PATH,
+                "            except OSError as error:\n                batch.error = error\n",
+                "            except OSError:\n                batch.folders = []\n",
+            ),
+        ),
+        tests=(
+            f"{_OF_COMMITS}a_sync_error_is_the_end",
+            f"{_OF_COMMITS}a_commit_that_gathered_behind_a_failing_batch_fails_too",
+        ),
+    ),
+    Mutant(
+        name="runtime-output",
+        defect="an answer leaves before what its handler wrote is durable",
+        edits=(
+            Edit(
+                "actors/runtime/transactions.py",
+                "            self._gate.hold_output(self._hold)\n\n    def _open",
+                "\n    def _open",
+            ),
+        ),
+        tests=(
+            f"{_OF_OUTPUT}case_061_confirmed_put_holds_output_until_it_is_durable",
+            f"{_OF_OUTPUT}case_064_an_sql_write_is_confirmed",
+        ),
+    ),
+    Mutant(
+        name="runtime-alarm-index",
+        defect="an earlier alarm is told to the index only after its commit",
+        edits=(
+            Edit(
+                "actors/runtime/object_alarm.py",
+                "        if self._registered_ms is not None"
+                " and self._registered_ms <= stored_ms:\n"
+                "            return None\n",
+                "        if stored_ms >= 0:\n            return None\n",
+            ),
+        ),
+        tests=(
+            f"{_OF_ALARMS}case_135_an_earlier_alarm_is_registered_before_the_commit",
+            f"{_OF_ALARMS}case_137_earlier_moves_in_flight_become_one_commit",
         ),
     ),
 )

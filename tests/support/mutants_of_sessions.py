@@ -43,6 +43,18 @@ SESSION_MUTANTS: tuple[Mutant, ...] = (
         tests=(f"{_OF_DISPATCH}defect_02_review_start_that_times_out_is_sent_once",),
     ),
     Mutant(
+        name="row-08",
+        defect="a start is sent without its token, which would have to follow by itself",
+        edits=(
+            Edit(
+                "actors/town/start_request.py",
+                "        session_token=tokens.mint_session_token(\n",
+                '        session_token=""\n        and tokens.mint_session_token(\n',
+            ),
+        ),
+        tests=(f"{_OF_DISPATCH}defect_08_token_travels_in_the_start_and_needs_no_call_of_its_own",),
+    ),
+    Mutant(
         name="row-11",
         defect="a start that fails reopens its bead, whatever became of it meanwhile",
         edits=(
@@ -162,6 +174,21 @@ SESSION_MUTANTS: tuple[Mutant, ...] = (
         tests=(
             f"{_OF_MESSAGES}defect_62_old_word_of_a_polecat_leaves_its_new_bead[completed]",
             f"{_OF_MESSAGES}defect_42_completion_of_an_old_session_leaves_the_new_one",
+        ),
+    ),
+    Mutant(
+        name="row-66",
+        defect="mail counts as delivered because somebody looked at it",
+        edits=(
+            Edit(
+                _AGENT_CALLS,
+                "        if not fence.is_stale:\n            update_mail(",
+                "        if shown:\n            update_mail(",
+            ),
+        ),
+        tests=(
+            "tests/actors/town/test_agent_calls.py"
+            "::test_defect_66_mail_that_the_agent_itself_was_not_given_waits_for_it",
         ),
     ),
     Mutant(

@@ -31,7 +31,14 @@ import msgspec
 TEST_SECONDS_MAX = 60  # of one test; the slowest takes about two alone
 RUN_SECONDS_MAX = 300  # of one child; the machine may be shared
 _FAILED_MARKS = ("FAILED", "ERROR")
-_BROKEN_CODE = ("ImportError", "ModuleNotFoundError", "NameError", "SyntaxError", "Unbound")
+_BROKEN_CODE = (
+    "AttributeError",
+    "ImportError",
+    "ModuleNotFoundError",
+    "NameError",
+    "SyntaxError",
+    "UnboundLocalError",
+)
 _RAN = (0, 1)  # pytest's codes for "all passed" and "some failed"
 # They take most of a short run's time to load, and these tests do without.
 _UNNEEDED_PLUGINS = ("anyio", "cacheprovider", "hypothesispytest", "xdist")

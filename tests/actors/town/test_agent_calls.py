@@ -234,6 +234,19 @@ def test_scenario_C_mail_is_delivered_once_in_its_order() -> None:
     assert desk.get(CheckMail(rig_id=RIG, agent_id=agent_id), ListView).items == ()
 
 
+def test_defect_66_mail_that_the_agent_itself_was_not_given_waits_for_it() -> None:
+    """An operator looks at the mail of an agent that works, and more arrives."""
+    desk = Desk()
+    session = desk.start(desk.add_agent(), desk.add_bead(), kind=SessionKind.WORK)
+    look = CheckMail(rig_id=RIG, agent_id=session.agent_id)
+    _mail(desk, session.agent_id, "first")
+    assert len(desk.get(look, ListView).items) == 1
+    _mail(desk, session.agent_id, "second")
+    own = desk.get(look, ListView, caller=session_caller(session)).items
+    assert [getattr(mail, "subject", "") for mail in own] == ["first", "second"]
+    assert desk.get(look, ListView, caller=session_caller(session)).items == ()
+
+
 def _mail(desk: Desk, to_agent_id: AgentId, subject: str) -> None:
     desk.do(
         SendMail(rig_id=RIG, from_agent_id=None, to_agent_id=to_agent_id, subject=subject, body="B")

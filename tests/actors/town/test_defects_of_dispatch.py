@@ -45,6 +45,19 @@ async def test_defect_19_work_start_that_times_out_is_sent_once(tmp_path: Path) 
         assert len(await world.live_sessions()) == 1
 
 
+async def test_defect_08_token_travels_in_the_start_and_needs_no_call_of_its_own(
+    tmp_path: Path,
+) -> None:
+    async with TownWorld(tmp_path) as world:
+        world.containers.start_replies.append(Reply(outcome=LOST, after_ms=15_000))
+        bead_id = await sling(world)
+        await world.settle()
+        session = await world.session_of(bead_id)
+        (start,) = world.containers.starts
+        assert start.session_token == f"token-of-{session.session_id}"
+        assert [call.verb for call in world.containers.calls] == ["start"]
+
+
 async def test_defect_10_source_of_a_failed_review_is_dispatched_again(tmp_path: Path) -> None:
     async with TownWorld(tmp_path) as world:
         review = await submit_work(world)
