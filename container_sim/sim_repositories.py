@@ -150,12 +150,9 @@ class SimRepositories:
         the greatest id."""
         theirs = self.ancestors(second)
         common = [commit for commit in self.ancestors(first) if commit in theirs]
-        newest = [
-            commit
-            for commit in common
-            if not any(other != commit and self.is_ancestor(commit, other) for other in common)
-        ]
-        return max(newest, default=None)
+        # What comes before a common ancestor is one, too: so only parents are to be left out.
+        older = {parent: None for commit in common for parent in self._commits[commit].parents}
+        return max((commit for commit in common if commit not in older), default=None)
 
     def merge_trees(self, ours: str, theirs: str) -> Tree:
         """The tree of both. Raises MergeConflict, UnrelatedHistories."""

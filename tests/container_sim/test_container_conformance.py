@@ -10,7 +10,7 @@ from support import agent_cases, container_cases
 from support.conformance_worlds import Case, run_real, run_simulated
 
 CASES = (*container_cases.CASES, *agent_cases.CASES)
-NAMES = [case.__name__ for case in CASES]  # type: ignore[attr-defined]
+NAMES = [case.__name__ for case in CASES]
 SEEDS = (1, 2, 3, 4, 5)
 
 

@@ -9,7 +9,7 @@ import pytest
 from support import git_cases
 from support.git_worlds import GitCase, run_real_git, run_simulated_git
 
-NAMES = [case.__name__ for case in git_cases.CASES]  # type: ignore[attr-defined]
+NAMES = [case.__name__ for case in git_cases.CASES]
 
 
 @pytest.mark.system

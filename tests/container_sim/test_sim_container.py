@@ -164,6 +164,25 @@ def test_crash_of_the_server_ends_all_and_tells_nobody() -> None:
     run_virtually(run, Choices(seed=1))
 
 
+def test_call_in_flight_at_a_kill_breaks_at_once_and_proves_nothing() -> None:
+    plan = (Fault(point="stop.slow", kind=FaultKind.SLOW, ms=20_000),)
+
+    async def run(loop: VirtualLoop) -> None:
+        world = SimWorld(VirtualClock(loop), 1, plan)
+        async with world.containers:
+            hanging = work_order(session_id=S1, git_url=SIM_URL, body=recipe("hang"))
+            await start(world, hanging)
+            stop = world.containers.stop_session(TOWN, S1, grace_ms=1, timeout_ms=CALL_MS)
+            stopping = asyncio.create_task(stop)
+            await world.clock.sleep_until_ms(world.clock.now_ms() + 1_000)
+            killed_at_ms = world.clock.now_ms()
+            world.containers.kill_instance(TOWN)
+            assert await stopping == Unknown(reason="ConnectionResetError")
+            assert world.clock.now_ms() == killed_at_ms
+
+    run_virtually(run, Choices(seed=1))
+
+
 def test_boot_that_takes_too_long_is_a_rejection() -> None:
     async def run(loop: VirtualLoop) -> None:
         clock = VirtualClock(loop)
