@@ -37,6 +37,7 @@ RANKS = {
     "boomtown.compose": 7,
     "boomtown.cli": 7,
     "boomtown.demo": 7,
+    "boomtown.doctor": 7,
     "boomtown.testing": 7,
     "boomtown.sim": 7,
     "boomtown.__main__": 7,

@@ -20,10 +20,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-import apsw
 import msgspec
 
-from boomtown.actors.runtime.database import Database, DatabaseOptions
+from boomtown.actors.runtime.database_probe import probe_database, sqlite_version
 from boomtown.actors.runtime.runtime_errors import SqlError
 from boomtown.clock import Clock
 from boomtown.container_sim.instance import LEDGER_NAME
@@ -117,14 +116,13 @@ def _ask_git() -> str | None:
 
 def check_sqlite(data_dir: Path, settings: Settings) -> Finding:
     """Opens a file as the runtime does, which reads every pragma back."""
-    version = apsw.sqlite_lib_version()
-    if tuple(int(part) for part in version.split(".")[:2]) < SQLITE_MIN:
+    version = ".".join(str(part) for part in sqlite_version())
+    if sqlite_version() < SQLITE_MIN:
         return _finding("sqlite", Level.FAIL, f"{version} is too old", version=version)
     try:
         with tempfile.TemporaryDirectory(dir=_probe_folder(data_dir), prefix="doctor-") as folder:
-            path = Path(folder) / "probe.sqlite"
-            Database(path, DatabaseOptions(), settings.limits.runtime).close()
-    except (apsw.Error, SqlError, OSError) as error:
+            probe_database(Path(folder), settings.limits.runtime)
+    except (SqlError, OSError) as error:
         return _finding("sqlite", Level.FAIL, f"{version}: {error}", version=version)
     return _finding(
         "sqlite", Level.OK, f"{version}, every pragma reads back as set", version=version
