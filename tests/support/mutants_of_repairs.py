@@ -6,6 +6,7 @@ from support.mutation import Edit, Mutant
 
 _APPLY_EVENTS = "actors/town/apply_events.py"
 _INBOX = "actors/town/inbox.py"
+_PLAN_SESSIONS = "actors/town/plan_sessions.py"
 _PLAN_REVIEWS = "actors/town/plan_reviews.py"
 _SESSION_MOVES = "actors/town/session_moves.py"
 _OF_CALLS = "tests/actors/town/test_agent_calls.py::test_"
@@ -15,6 +16,44 @@ _OF_MESSAGES = "tests/actors/town/test_defects_of_messages.py::test_"
 _OF_REVIEWS = "tests/actors/town/test_defects_of_reviews.py::test_"
 
 REPAIR_MUTANTS: tuple[Mutant, ...] = (
+    Mutant(
+        name="row-25",
+        defect="a session is judged by its age, however often it is heard",
+        edits=(
+            Edit(
+                _PLAN_SESSIONS,
+                "    silent_at = silent_at_ms(session, limits=limits)\n    if session.stop_sent",
+                "    silent_at = (session.started_at_ms or session.claimed_at_ms) + 150_000\n"
+                "    if session.stop_sent",
+            ),
+        ),
+        tests=(f"{_OF_REVIEWS}defect_25_long_review_with_heartbeats_is_left_alone",),
+    ),
+    Mutant(
+        name="row-26",
+        defect="a probe without an answer is taken for proof that the container is gone",
+        edits=(
+            Edit(
+                "actors/town/body_reports.py",
+                "        case Unknown():\n            pass\n",
+                "        case Unknown():\n            _settle_container_end(tx, session)\n",
+            ),
+        ),
+        tests=(f"{_OF_DISPATCH}defect_26_unknown_probes_move_nothing",),
+    ),
+    Mutant(
+        name="row-27",
+        defect="a refinery that completed is taken for free while its verdict may be on the way",
+        edits=(
+            Edit(
+                _SESSION_MOVES,
+                "    if not is_proven:\n        send_stop(tx, session)\n",
+                '    end_session(\n        tx,\n        session,\n        reason="completed",\n'
+                "        counts_attempt=False,\n        is_proven=True,\n    )\n",
+            ),
+        ),
+        tests=(f"{_OF_REVIEWS}defect_27_completed_refinery_is_not_reused_within_the_grace",),
+    ),
     Mutant(
         name="row-28",
         defect="a review that goes on at its forge is queued again for want of a session",
@@ -59,16 +98,48 @@ REPAIR_MUTANTS: tuple[Mutant, ...] = (
         tests=(f"{_OF_REVIEWS}defect_30_fruitless_reviews_are_capped",),
     ),
     Mutant(
+        name="row-31",
+        defect="a heartbeat does not prove that a start without an answer succeeded",
+        edits=(
+            Edit(
+                _SESSION_MOVES,
+                "    if not is_starting and session.state != SessionState.RUNNING:\n",
+                "    if not is_starting and session.state == SessionState.CLAIMED:\n",
+            ),
+        ),
+        tests=(f"{_OF_DISPATCH}defect_31_late_success_goes_on_in_the_same_session",),
+    ),
+    Mutant(
         name="row-32",
         defect="a cold container has no more time to start than a running one to speak",
         edits=(
             Edit(
-                "actors/town/plan_sessions.py",
+                _PLAN_SESSIONS,
                 "        return max(lease_ms, begun_ms + limits.start_deadline_ms)\n",
                 "        return max(begun_ms, lease_ms)\n",
             ),
         ),
         tests=(f"{_OF_DISPATCH}defect_32_cold_start_is_unknown_for_two_minutes_and_lives",),
+    ),
+    Mutant(
+        name="row-34",
+        defect="every heartbeat leaves a row behind",
+        edits=(
+            Edit(
+                _SESSION_MOVES,
+                "    update_session(tx, session.session_id, **changes)\n    return get_session(",
+                "    update_session(tx, session.session_id, **changes)\n"
+                "    record_audit(\n"
+                "        tx,\n"
+                "        EventType.AGENT_STATUS,\n"
+                "        bead=find_bead(tx, session.bead_id),\n"
+                "        agent_id=session.agent_id,\n"
+                "        session_id=session.session_id,\n"
+                "    )\n"
+                "    return get_session(",
+            ),
+        ),
+        tests=(f"{_OF_DISPATCH}defect_34_steady_work_stores_nothing",),
     ),
     Mutant(
         name="row-35",

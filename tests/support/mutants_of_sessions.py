@@ -144,6 +144,12 @@ SESSION_MUTANTS: tuple[Mutant, ...] = (
         tests=(f"{_OF_DISPATCH}defect_21_start_that_fails_after_a_timeout_is_noticed",),
     ),
     Mutant(
+        name="row-50",
+        defect="the session of a start without an answer may not speak, though it lives",
+        edits=_gives_up_unknown_start("session.subject is not None"),
+        tests=(f"{_OF_MESSAGES}defect_50_lost_answer_of_a_start_does_not_silence_its_session",),
+    ),
+    Mutant(
         name="row-62-done",
         defect="an old done sends the bead that the agent has now to review",
         edits=GUESSES_BY_AGENT,
@@ -174,6 +180,7 @@ SESSION_MUTANTS: tuple[Mutant, ...] = (
         tests=(
             f"{_OF_MESSAGES}defect_62_old_word_of_a_polecat_leaves_its_new_bead[completed]",
             f"{_OF_MESSAGES}defect_42_completion_of_an_old_session_leaves_the_new_one",
+            f"{_OF_MESSAGES}defect_59_eviction_of_an_earlier_session_leaves_the_later",
         ),
     ),
     Mutant(
