@@ -20,7 +20,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 from contextlib import suppress
+from typing import TypeVar
 
 import msgspec
 
@@ -32,6 +34,8 @@ from boomtown.container_sim.workplace import AgentBody, Workplace
 from boomtown.error_codes import ErrorCode
 from boomtown.errors import BoomtownError
 from boomtown.ids import AgentId, InstanceId, SessionId
+
+T = TypeVar("T")
 
 OVER = (BodyState.EXITED, BodyState.FAILED)
 EVICTION = "container eviction"  # town.md 7.4
@@ -170,7 +174,7 @@ class Bodies:
             task.cancel()
 
     async def _live(self, body: Body) -> None:
-        beats = self._tasks.create_task(self._beat(body))
+        beats = self._tasks.create_task(self._beat(body), name=f"beat-{body.order.session_id}")
         try:
             ending = await self._run(body)
             await self._leave(body)
@@ -198,8 +202,8 @@ class Bodies:
 
     async def _give_birth_unless_stopped(self, body: Body) -> bool:
         """False: the session was told to stop before its agent ran."""
-        working = asyncio.ensure_future(self._give_birth(body))
-        stopping = asyncio.ensure_future(body.stop_wanted.wait())
+        working = _begin(body, "birth", self._give_birth(body))
+        stopping = _begin(body, "stop", body.stop_wanted.wait())
         try:
             await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if not working.done():
@@ -221,9 +225,11 @@ class Bodies:
     async def _wait_end(self, body: Body) -> SessionReport:
         agent = body.agent
         assert agent is not None
-        exiting = asyncio.ensure_future(agent.wait_exit())
-        stopping = asyncio.ensure_future(body.stop_wanted.wait())
-        watching = self._tasks.create_task(self._watch(body, agent))
+        exiting = _begin(body, "exit", agent.wait_exit())
+        stopping = _begin(body, "stop", body.stop_wanted.wait())
+        watching = self._tasks.create_task(
+            self._watch(body, agent), name=f"watch-{body.order.session_id}"
+        )
         try:
             with suppress(TimeoutError):
                 async with deadline(self._clock, body.order.run_ms_max):
@@ -282,3 +288,8 @@ class Bodies:
                 await body.changed.wait()
             finally:
                 timer.cancel()
+
+
+def _begin(body: Body, what: str, work: Coroutine[object, object, T]) -> asyncio.Task[T]:
+    """A task that the caller ends: named, because the simulator orders and shows tasks by name."""
+    return asyncio.create_task(work, name=f"{what}-{body.order.session_id}")
