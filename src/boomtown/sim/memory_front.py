@@ -59,7 +59,7 @@ class MemoryTransport(asyncio.Transport):
 class MemoryFront:
     """An application that answers; made by `open_memory_front`."""
 
-    def __init__(self, server: web.Server[web.Request]) -> None:
+    def __init__(self, server: web.Server) -> None:
         self._server = server
 
     async def answer(self, request: bytes) -> bytes:

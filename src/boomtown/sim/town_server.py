@@ -20,7 +20,8 @@ import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import NoReturn, Protocol
+from types import TracebackType
+from typing import NoReturn, Protocol, cast
 
 import msgspec
 
@@ -66,7 +67,13 @@ class LivingContainers(Containers, Protocol):
 
     async def __aenter__(self) -> object: ...
 
-    async def __aexit__(self, kind: object, error: object, traceback: object) -> None: ...
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+        /,
+    ) -> None: ...
 
     def crash(self) -> None:
         """The server died: every container ends now, and nobody is told."""
@@ -131,9 +138,8 @@ class TownServer:
                     on_instance_gone=reports.container_gone,
                 )
                 await stack.enter_async_context(_living(containers, disk))
-                port = WatchedContainers(
-                    world.parts.wrap_containers(containers), disk, world.faults
-                )
+                wrapped = world.parts.wrap_containers(containers)
+                port = cast(Containers, WatchedContainers(wrapped, disk, world.faults))
                 host = reports.host = self._make_host(disk, vfs, port)
                 await stack.enter_async_context(self._hosting(host, disk))
                 app = make_app(self._make_services(host))

@@ -22,7 +22,7 @@ import asyncio
 import enum
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any, NamedTuple, assert_never
+from typing import Any, NamedTuple, assert_never, cast
 
 import msgspec
 
@@ -38,7 +38,7 @@ from boomtown.sim.checkers import Evidence, find_violation
 from boomtown.sim.checkers.bodies import BodyLog
 from boomtown.sim.checkers.town_rows import find_town_rows
 from boomtown.sim.choices import Choices, ChosenEntropy, CountingSecrets, Plan
-from boomtown.sim.disk import Disk
+from boomtown.sim.disk import Disk, MachineStopped
 from boomtown.sim.faults import FaultKind
 from boomtown.sim.fences import fenced
 from boomtown.sim.machine import Machine
@@ -351,8 +351,9 @@ class TownWorld:
         self._key.set()
 
     def _note_unhandled(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        if not self.machine.disk.is_stopped:
-            error = context.get("exception")
+        error = context.get("exception")
+        # What an earlier life's memory died of may come up only now.
+        if not self.machine.disk.is_stopped and not isinstance(error, MachineStopped):
             self._unhandled.append(f"{context.get('message')}: {error!r}")
 
 
@@ -397,7 +398,7 @@ def run_town(choices: Choices, settings: TownSettings) -> TownOutcome:
 def _first(group: BaseExceptionGroup[Any]) -> tuple[str, str]:
     error: BaseException = group
     while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
+        error = cast("tuple[BaseException, ...]", error.exceptions)[0]
     if isinstance(error, Violated):
         return error.kind, error.message
     return "refused", str(error)

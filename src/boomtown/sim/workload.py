@@ -33,10 +33,10 @@ ERRAND_PERIOD_MS = 120_000
 
 RECIPES = (
     "create src/{name}.txt {name}\ncommit Add {name}\ndone\n",
-    "sleep 20\ncreate src/{name}.txt {name}\ncommit Add {name}\ndone-twice\n",
+    "sleep 200\ncreate src/{name}.txt {name}\ncommit Add {name}\ndone-twice\n",
     "create src/{name}.txt {name}\ncommit Add {name}\ndone\nreview changes Say more.\n"
     "rework append src/{name}.txt more\nrework commit Say more\nrework done\n",
-    "create src/{name}.txt {name}\nsleep 90\ncommit Add {name}\ndone-late 15\n",
+    "create src/{name}.txt {name}\nsleep 240\ncommit Add {name}\ndone-late 15\n",
     "create src/{name}.txt {name}\nask May I?\ncommit Add {name}\ndone\n",
     "create src/{name}.txt {name}\nsleep 45\ncommit Add {name}\nforget-done\n",
     "status cannot do it\nfail it cannot be done\n",

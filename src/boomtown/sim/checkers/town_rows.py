@@ -12,6 +12,7 @@ from typing import Any, cast
 import apsw
 import msgspec
 
+from boomtown.actors.runtime.sqlite_surface import SqliteConnection
 from boomtown.sim.choices import Choices
 from boomtown.sim.disk import ROOT, Disk, parent_of
 from boomtown.sim.faults import PlannedFaults
@@ -94,7 +95,9 @@ def _read_town(path: str, vfs: str, indexed: dict[str, int]) -> TownRows | None:
     try:
         check = connection.execute("PRAGMA integrity_check").fetchall()
         assert check == [("ok",)], f"{path} is damaged: {check[:3]}"
-        found = {str(name) for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
+        found = {
+            str(name) for (name,) in connection.execute("SELECT name FROM sqlite_schema").fetchall()
+        }
         if "town" not in found or not connection.execute("SELECT 1 FROM town").fetchall():
             return None
         alarm_at_ms = None
@@ -125,15 +128,15 @@ def _read_index(disk: Disk, vfs: str) -> dict[str, int]:
         connection.close()
 
 
-def _read_table(connection: apsw.Connection, name: str) -> list[Row]:
+def _read_table(connection: SqliteConnection, name: str) -> list[Row]:
     described = connection.execute(f"PRAGMA table_info({name})").fetchall()
     columns = [str(column[1]) for column in described]
     rows = connection.execute(f"SELECT * FROM {name} ORDER BY 1, 2").fetchall()
     return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
-def _open(path: str, vfs: str) -> apsw.Connection:
-    connection = apsw.Connection(path, vfs=vfs)
+def _open(path: str, vfs: str) -> SqliteConnection:
+    connection = cast("SqliteConnection", apsw.Connection(path, vfs=vfs))
     connection.execute("PRAGMA locking_mode = exclusive").fetchall()
     return connection
 
