@@ -50,7 +50,7 @@ from boomtown.actors.town.tables import Table
 from boomtown.actors.town.town import Town
 from boomtown.actors.town.views import View
 from boomtown.container_sim.model import Verdict
-from boomtown.entropy import SeededEntropy, SystemSecrets
+from boomtown.entropy import Entropy, SeededEntropy, SystemSecrets
 from boomtown.errors import error_from_refusal
 from boomtown.ids import AgentId, BeadId, RigId, SessionId, TownId
 from boomtown.limits import RuntimeLimits, TownLimits
@@ -108,6 +108,8 @@ class OpenTown(Town):
 class TownWorld:
     """One town with one rig, made by `async with`."""
 
+    town_class: type[OpenTown] = OpenTown
+
     def __init__(
         self,
         data_dir: Path,
@@ -121,7 +123,7 @@ class TownWorld:
         self.limits = limits or TownLimits()
         self._data_dir = data_dir
         self._config = config or TownConfig()
-        self._entropy = SeededEntropy(11)
+        self._entropy = self._make_entropy()
         self._host = self._make_host()
 
     async def __aenter__(self) -> TownWorld:
@@ -143,7 +145,7 @@ class TownWorld:
 
     def _make_host(self) -> Host:
         return Host(
-            classes={"Town": OpenTown},
+            classes={"Town": self.town_class},
             data_dir=self._data_dir,
             clock=self.clock,
             entropy=self._entropy,
@@ -155,9 +157,17 @@ class TownWorld:
                 "CLOCK": self.clock,
                 "ENTROPY": self._entropy,
                 "TOWN_LIMITS": self.limits,
+                **self._more_bindings(),
             },
             services={"CONTAINERS": self.containers},
         )
+
+    def _make_entropy(self) -> Entropy:
+        return SeededEntropy(11)
+
+    def _more_bindings(self) -> dict[str, Any]:
+        """What a town class of a test's own needs besides."""
+        return {}
 
     # Time.
 
