@@ -22,6 +22,7 @@ import psutil
 
 BOUND_S = 60.0
 RUN_VARIABLE = "BOOMTOWN_TEST_RUN"
+MARK_SEPARATOR = "."  # no letter of a mark
 
 
 def boomtown(*arguments: str, cwd: Path, env: dict[str, str], bound_s: float = 120) -> Any:
@@ -49,12 +50,13 @@ def wait_for(condition: Callable[[], Any], what: str) -> Any:
 
 
 def processes_of_run(run_id: str) -> list[psutil.Process]:
-    """Every living process that carries the run's mark."""
+    """Every living process that carries the run's mark, or one that was made within it."""
     found: list[psutil.Process] = []
     for process in psutil.process_iter():
         try:
             is_alive = process.status() != psutil.STATUS_ZOMBIE
-            if is_alive and process.environ().get(RUN_VARIABLE) == run_id:
+            mark = process.environ().get(RUN_VARIABLE, "") if is_alive else ""
+            if mark == run_id or mark.startswith(run_id + MARK_SEPARATOR):
                 found.append(process)
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue

@@ -4,93 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import msgspec
 import psutil
 import pytest
 
-from support.processes import DevServer, boomtown, wait_for
-from support.shell_repository import git, make_repository
+from support.processes import boomtown, wait_for
+from support.shell_repository import git
+from support.working_town import WorkingTown
 
 pytestmark = pytest.mark.system
 
-CONFIG = """[limits.town]
-alarm_active_ms = 1000
-heartbeat_ms = 300
-lease_ms = 2000
-start_timeout_ms = 3000
-start_deadline_ms = 10000
-silence_after_stop_ms = 3000
-session_run_ms_max = 20000
-dispatch_backoff_ms = [200, 500]
-effect_backoff_ms = 200
-"""
 HANG = "```recipe\nhang\n```\n"
 WORK = "```recipe\ncreate note.txt a note\ncommit Write the note\ndone\n```\n"
 
 
-class Desk:
-    """One town with one rig on a development server, and what chaos does to them."""
-
-    def __init__(self, server: DevServer, folder: Path) -> None:
-        self.server = server
-        self.folder = folder
-        self.origin = make_repository(folder)
-        self.town = server.data("POST", "/api/users/local/towns", {"name": "mine"})["id"]
-        body = {"town_id": self.town, "name": "r", "git_url": str(self.origin)}
-        rig = server.data("POST", "/api/users/local/rigs", {**body, "default_branch": "main"})
-        self.beads = f"/api/towns/{self.town}/rigs/{rig['id']}/beads"
-
-    def sling(self, body: str) -> str:
-        return str(self.server.data("POST", self.beads, {"title": "note", "body": body})["bead_id"])
-
-    def sessions(self, bead: str) -> list[dict[str, Any]]:
-        """The bead's, in the order of their starts."""
-        path = f"/api/towns/{self.town}/sessions?bead_id={bead}"
-        found: list[dict[str, Any]] = self.server.data("GET", path)
-        return sorted(found, key=lambda session: session["id"])
-
-    def wait_running(self, bead: str, *, number: int) -> dict[str, Any]:
-        """The bead's session of that number, once its agent runs."""
-
-        def running() -> dict[str, Any] | None:
-            found = self.sessions(bead)
-            is_there = len(found) >= number and found[number - 1]["pid"] is not None
-            return found[number - 1] if is_there else None
-
-        return dict(wait_for(running, f"session {number} runs"))
-
-    def wait_closed(self, bead: str) -> None:
-        path = f"{self.beads}/{bead}"
-        wait_for(lambda: self.server.data("GET", path)["status"] == "closed", "the bead is closed")
-
-    def chaos(self, *arguments: str) -> list[dict[str, Any]]:
-        done = boomtown(
-            *("chaos", "--json", "--data-dir", str(self.server.data_dir), *arguments),
-            cwd=self.folder,
-            env={},
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return [msgspec.json.decode(line) for line in done.stdout.splitlines()]
-
-    def fired(self) -> list[tuple[str, int]]:
-        rows = self.server.data("GET", f"/api/towns/{self.town}/chaos")
-        return [(row["fault"], row["fired"]) for row in rows]
-
-
 @pytest.fixture
-def desk(tmp_path: Path, run_id: str) -> Iterator[Desk]:
-    config = tmp_path / "boomtown.toml"
-    config.write_text(CONFIG)
-    flags = ("--port", "0", "--allow-local-git", "--config", str(config))
-    server = DevServer(tmp_path, *flags, run_id=run_id, env={})
-    yield Desk(server, tmp_path)
-    if server.process.poll() is None:
-        assert server.terminate() == 0
+def desk(tmp_path: Path, run_id: str) -> Iterator[WorkingTown]:
+    town = WorkingTown(tmp_path, run_id)
+    yield town
+    town.end()
 
 
-def test_restart_containers_kills_the_container_and_the_town_starts_another(desk: Desk) -> None:
+def test_restart_containers_kills_the_container_and_the_town_starts_another(
+    desk: WorkingTown,
+) -> None:
     bead = desk.sling(HANG)
     first = desk.wait_running(bead, number=1)
     container = psutil.Process(first["pid"]).ppid()
@@ -102,7 +39,7 @@ def test_restart_containers_kills_the_container_and_the_town_starts_another(desk
     assert not psutil.pid_exists(container)
 
 
-def test_kill_agent_kills_the_one_that_is_aimed_at(desk: Desk) -> None:
+def test_kill_agent_kills_the_one_that_is_aimed_at(desk: WorkingTown) -> None:
     bead = desk.sling(HANG)
     first = desk.wait_running(bead, number=1)
     aim = ("--target", first["id"], "--wait", "30")
@@ -112,7 +49,7 @@ def test_kill_agent_kills_the_one_that_is_aimed_at(desk: Desk) -> None:
     assert desk.sessions(bead)[0]["end_reason"] == "signal 9"
 
 
-def test_kill_agent_waits_for_an_agent(desk: Desk) -> None:
+def test_kill_agent_waits_for_an_agent(desk: WorkingTown) -> None:
     (fault,) = desk.chaos("kill-agent")
     assert fault["fired"] == 0
     bead = desk.sling(WORK)
@@ -120,7 +57,7 @@ def test_kill_agent_waits_for_an_agent(desk: Desk) -> None:
     desk.wait_closed(bead)
 
 
-def test_stop_agent_freezes_it_and_its_time_runs_out(desk: Desk) -> None:
+def test_stop_agent_freezes_it_and_its_time_runs_out(desk: WorkingTown) -> None:
     bead = desk.sling(HANG)
     first = desk.wait_running(bead, number=1)
     desk.chaos("stop-agent", "--wait", "30")
@@ -129,7 +66,7 @@ def test_stop_agent_freezes_it_and_its_time_runs_out(desk: Desk) -> None:
     wait_for(lambda: not psutil.pid_exists(first["pid"]), "the frozen agent is ended")
 
 
-def test_drop_heartbeats_frees_nobody_who_lives(desk: Desk) -> None:
+def test_drop_heartbeats_frees_nobody_who_lives(desk: WorkingTown) -> None:
     bead = desk.sling(HANG)
     first = desk.wait_running(bead, number=1)
     desk.chaos("drop-heartbeats")
@@ -151,7 +88,7 @@ def test_drop_heartbeats_frees_nobody_who_lives(desk: Desk) -> None:
         "partition",
     ],
 )
-def test_a_bead_gets_through_what_happens_to_its_container(desk: Desk, fault: str) -> None:
+def test_a_bead_gets_through_what_happens_to_its_container(desk: WorkingTown, fault: str) -> None:
     desk.chaos(fault)
     bead = desk.sling(WORK)
     wait_for(lambda: desk.fired()[0][1] > 0, "the fault happens")
@@ -161,7 +98,7 @@ def test_a_bead_gets_through_what_happens_to_its_container(desk: Desk, fault: st
     assert desk.server.data("GET", f"/api/towns/{desk.town}/invariants") == []
 
 
-def test_one_idempotency_key_arms_one_fault(desk: Desk) -> None:
+def test_one_idempotency_key_arms_one_fault(desk: WorkingTown) -> None:
     path = f"/api/towns/{desk.town}/chaos"
     body = {"fault": "kill-agent"}
     armed = [desk.server.call("POST", path, body, Idempotency_Key="k")[1] for _ in range(2)]
@@ -169,7 +106,7 @@ def test_one_idempotency_key_arms_one_fault(desk: Desk) -> None:
     assert len(desk.fired()) == 1
 
 
-def test_chaos_without_a_server_or_a_town_says_so(desk: Desk) -> None:
+def test_chaos_without_a_server_or_a_town_says_so(desk: WorkingTown) -> None:
     where = ("--data-dir", str(desk.server.data_dir))
     assert boomtown("chaos", "earthquake", *where, cwd=desk.folder, env={}).returncode == 2
     unknown = boomtown("chaos", "kill-agent", "--town", "x", *where, cwd=desk.folder, env={})

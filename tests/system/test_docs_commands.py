@@ -41,9 +41,12 @@ COMMANDS = {
     "make demo": Way.STEP,
     ".venv/bin/boomtown demo --merge-mode review-and-merge --rework": Way.RUN,
     ".venv/bin/boomtown demo --json": Way.RUN,
+    ".venv/bin/boomtown demo --kill-container 1 --kill-server 1": Way.RUN,
     '.venv/bin/boomtown demo --agent-cmd "sh $PWD/examples/agent.sh {prompt_file}"': Way.RUN,
     "make run": Way.SERVE,
     ".venv/bin/boomtown status": Way.RUN,
+    ".venv/bin/boomtown chaos restart-containers": Way.RUN,
+    ".venv/bin/boomtown doctor": Way.RUN,
     ".venv/bin/python examples/counter.py": Way.RUN,
 }
 # Pages whose blocks are run by a test of their own.

@@ -59,7 +59,9 @@ async def _arm(
     async with BoomtownClient(url, key=key) as client:
         towns: list[dict[str, Any]] = await client.request("GET", f"/api/users/{LOCAL_USER}/towns")
         chosen = [town for town in towns if wanted in (None, town["id"], town["name"])]
-        if not chosen:
+        if wanted is None and not towns:
+            terminal.fact("no town is there to be disturbed", event="note", towns=0)
+        elif not chosen:
             terminal.fail("there is no such town", code="TOWN_NOT_FOUND")
         armed = [
             (town, await client.request("POST", f"/api/towns/{town['id']}/chaos", body))

@@ -95,7 +95,7 @@ def _say_ready(
         f"   API     {server.url}    OpenAPI {server.url}/openapi.json",
         f"   Access  {access}",
         f"   Data    {_near(data_dir)}   (kept)",
-        "   Try     boomtown demo        boomtown status",
+        "   Try     boomtown demo        boomtown chaos restart-containers        boomtown status",
         f" ready in {ready_ms / 1000:.1f} s",
     )
     for line in lines:
