@@ -31,6 +31,7 @@ from boomtown.limits import ContainerLimits
 from boomtown.wire import encode_json
 
 LEDGER_NAME = "ledger.jsonl"
+TOWN_NAME = "town"  # beside the ledger: whose it is
 LOG_NAME = "control.log"
 CONTROL_COMMAND = (sys.executable, "-P", "-m", "boomtown.container_sim.control_server")
 
@@ -80,6 +81,7 @@ class Instance:
         ):
             continue  # stuck in the kernel: never reported gone while it lives
         ledger.unlink(missing_ok=True)
+        ledger.with_name(TOWN_NAME).unlink(missing_ok=True)
         Path(self._order.socket_path).unlink(missing_ok=True)
         return code
 

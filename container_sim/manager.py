@@ -4,10 +4,12 @@ Theory of operation. When a container is booted and when it counts as gone is pl
 how it is made, and what is left of it on the disk. A place is emptied only when no process of the
 instance lives (instance.py).
 
-Durable are only the ledgers, at `containers/<instance>/ledger.jsonl`. On entry every ledger found
-there is from an earlier life of this server: its processes are ended and its folder removed before
-the first call is served. Nothing is adopted. If this server is killed, its control servers see
-their standard input end and kill their agents; what is left is the next entry's.
+Durable are only the ledgers, at `containers/<instance>/ledger.jsonl`, and beside each whose it is.
+On entry every ledger found there is from an earlier life of this server: its processes are ended
+before the first call is served, and `tell_leftovers` says so to its town, which need not wait for
+a lease then. Nothing is adopted. If this server is killed, its control servers see their standard
+input end and kill their agents; what is left is the next entry's. A crash before the telling has
+the next life tell it, and a town hears of an instance only once.
 
 On exit all containers drain at once, within `drain_ms_max`; then they are killed. Secrets are made
 per instance and are in memory only.
@@ -26,13 +28,13 @@ from typing import Self
 
 from boomtown.clock import Clock
 from boomtown.container_sim.boot_order import BootOrder, ContainerSettings
-from boomtown.container_sim.instance import LEDGER_NAME, boot_instance, end_recorded
+from boomtown.container_sim.instance import LEDGER_NAME, TOWN_NAME, boot_instance, end_recorded
 from boomtown.container_sim.model import InstanceGone
-from boomtown.container_sim.places import Container, Places
+from boomtown.container_sim.places import CRASHED, Container, Places
 from boomtown.entropy import Entropy, Secrets
 from boomtown.error_codes import ErrorCode
 from boomtown.errors import Unavailable
-from boomtown.ids import InstanceId, TownId, short_id
+from boomtown.ids import InstanceId, TownId, is_id, short_id
 
 SECRET_BYTES = 32
 SHORT_FOLDERS = ("/tmp", "/var/tmp")
@@ -66,6 +68,7 @@ class ContainerManager(Places):
         self._mint_container_token = mint_container_token
         self._folder = Path(settings.data_dir) / "containers"
         self._socket_folder: Path | None = None
+        self._leftovers: list[InstanceGone] = []
 
     async def __aenter__(self) -> Self:
         await self._end_leftovers()
@@ -84,9 +87,18 @@ class ContainerManager(Places):
             if self._socket_folder is not None:
                 shutil.rmtree(self._socket_folder, ignore_errors=True)
 
+    async def tell_leftovers(self) -> None:
+        """Report the instances of the earlier life whose processes the entry has seen gone. Once
+        the receiver is there; told again by the next life where this one dies before."""
+        for gone in self._leftovers:
+            if await self._tell_gone(gone):
+                shutil.rmtree(self._folder / gone.instance_id, ignore_errors=True)
+        self._leftovers = []
+
     async def _boot_process(self, town_id: TownId, instance_id: InstanceId) -> Container:
         folder = self._folder / instance_id
         folder.mkdir(mode=0o700)
+        (folder / TOWN_NAME).write_text(town_id)
         order = self._make_order(town_id, instance_id, folder)
         return await boot_instance(order, folder, self._clock)
 
@@ -122,7 +134,8 @@ class ContainerManager(Places):
         )
 
     async def _end_leftovers(self) -> None:
-        """End every process that an earlier life's ledgers name, then forget that life."""
+        """End every process that an earlier life's ledgers name. What is then gone is kept until
+        it has been told, if it is known whose it was."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         kill_wait_ms = self._settings.limits.kill_wait_ms_max
         for folder in sorted(path for path in self._folder.iterdir() if path.is_dir()):
@@ -135,7 +148,19 @@ class ContainerManager(Places):
             if not is_gone:
                 log.error("leftover_lives instance=%s", folder.name)
                 continue
-            shutil.rmtree(folder, ignore_errors=True)
+            (folder / LEDGER_NAME).unlink(missing_ok=True)
+            town = folder / TOWN_NAME
+            if not town.exists() or not is_id(town_id := town.read_text()):
+                shutil.rmtree(folder, ignore_errors=True)
+                continue
+            self._leftovers.append(
+                InstanceGone(
+                    town_id=TownId(town_id),
+                    instance_id=InstanceId(folder.name),
+                    exit_code=None,
+                    reason=CRASHED,
+                )
+            )
         named = self._folder / SOCKET_FOLDER_NAME
         if named.exists():
             shutil.rmtree(named.read_text(), ignore_errors=True)

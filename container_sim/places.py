@@ -343,9 +343,12 @@ class Places:
             timeout_ms = self._limits.drain_ms_max
             await self._end(town_id, place, instance, reason=SLEEP, timeout_ms=timeout_ms)
 
-    async def _tell_gone(self, gone: InstanceGone) -> None:
+    async def _tell_gone(self, gone: InstanceGone) -> bool:
+        """Whether it was heard."""
         try:
             await self._on_instance_gone(gone)
         except Exception:
             # The town learns it from its next probe instead: NoContainer is the same proof.
             log.exception("instance_gone_not_told town=%s", gone.town_id)
+            return False
+        return True

@@ -99,6 +99,7 @@ async def open_server(
         reports.host = host
         await stack.enter_async_context(host)
         await _ensure_operator_key(data, host)
+        await manager.tell_leftovers()
         shutdown = asyncio.Event()
         chaos = parts.make_chaos(manager)
         if chaos is not None:

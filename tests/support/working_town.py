@@ -26,11 +26,11 @@ effect_backoff_ms = 200
 class WorkingTown:
     """Slings beads, watches sessions, asks for chaos."""
 
-    def __init__(self, folder: Path, run_id: str) -> None:
+    def __init__(self, folder: Path, run_id: str, *, config: str = CONFIG) -> None:
         self.folder = folder
         self._run_id = run_id
         self.config = folder / "boomtown.toml"
-        self.config.write_text(CONFIG)
+        self.config.write_text(config)
         self.agent_log = folder / "agents.jsonl"
         self.server = self.start_server()
         self.origin = make_repository(folder)

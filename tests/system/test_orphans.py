@@ -12,7 +12,7 @@ import pytest
 
 from boomtown.container_sim.process_groups import find_start_mark
 from support.processes import boomtown, processes_of_run, wait_for
-from support.working_town import WorkingTown
+from support.working_town import CONFIG, WorkingTown
 
 pytestmark = pytest.mark.system
 
@@ -64,3 +64,18 @@ def test_the_next_start_ends_what_was_left(desk: WorkingTown, run_id: str, victi
     assert second["pid"] not in tree.all
     desk.end()
     wait_for(lambda: not processes_of_run(run_id), "nothing at all lives")
+
+
+def test_a_town_hears_from_the_next_start_that_its_container_is_gone(
+    tmp_path: Path, run_id: str
+) -> None:
+    patient = CONFIG.replace("lease_ms = 2000", "lease_ms = 600000")
+    desk = WorkingTown(tmp_path, run_id, config=patient)
+    tree = Tree(desk)
+    desk.server.kill()
+    desk.start_server()
+    desk.wait_running(tree.bead, number=2)  # no lease was waited for
+    assert desk.sessions(tree.bead)[0]["end_reason"] == "container_gone"
+    containers = desk.server.data_dir / "containers"
+    assert len([path for path in containers.iterdir() if path.is_dir()]) == 1
+    desk.end()
