@@ -23,17 +23,18 @@ import shutil
 import signal
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 import msgspec
 
 from boomtown.clock import Clock
 from boomtown.container_sim.called_faults import CalledFault, CalledFaults
 from boomtown.container_sim.faults import FaultKind, NoFaults
-from boomtown.container_sim.model import BodyState
-from boomtown.container_sim.places import Places
+from boomtown.container_sim.model import BodyState, InstanceReport
 from boomtown.container_sim.process_groups import signal_group
 from boomtown.entropy import Entropy, SeededEntropy
+from boomtown.error_codes import ErrorCode
+from boomtown.errors import error_for
 from boomtown.ids import TownId, new_id
 
 LOOK_MS = 50
@@ -42,6 +43,7 @@ SEED_BOUND = 1_000_000
 HEARTBEATS_DROPPED = 5  # more than a lease holds
 COMPLETIONS_DROPPED = 3
 SLOW_MS = 3_000
+ARMED_MAX = 1_000  # of one town in one life: each is a look at a file, or at the container
 PARTITION_MS = 5_000
 
 
@@ -107,12 +109,20 @@ class ArmedFault(msgspec.Struct, frozen=True, kw_only=True):
     pids: tuple[int, ...] = ()  # whom a deed hit
 
 
+class ChaosVictims(Protocol):
+    """The containers, as far as trouble can be made for them; places.py's."""
+
+    def pids(self) -> dict[TownId, int]: ...
+
+    async def find_instance(self, town_id: TownId, *, timeout_ms: int) -> InstanceReport | None: ...
+
+
 class Chaos:
     """The faults of all towns of one server. Use it as an async context manager, inside the
     manager's."""
 
     def __init__(
-        self, containers: Places, faults_folder: Path, clock: Clock, entropy: Entropy
+        self, containers: ChaosVictims, faults_folder: Path, clock: Clock, entropy: Entropy
     ) -> None:
         self._containers = containers
         self._folder = faults_folder
@@ -150,10 +160,13 @@ class Chaos:
         seed: int | None,
         key: str | None,
     ) -> ArmedFault:
-        """Have it happen; a call that repeats `key` answers what the first one armed."""
+        """Have it happen; a call that repeats `key` answers what the first one armed. Raises
+        OVERLOADED when the town has had too many."""
         known_id = self._by_key.get((town_id, key)) if key is not None else None
         if known_id is not None:
             return next(armed for armed in self.faults(town_id) if armed.id == known_id)
+        if len(self._armed.get(town_id, [])) >= ARMED_MAX:
+            raise error_for(ErrorCode.OVERLOADED)
         if seed is None:
             seed = self._entropy.below(SEED_BOUND, label="chaos_seed")
         fault_id = new_id(self._clock.now_ms(), self._entropy, label="chaos_fault")
