@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: venv demo run test soak mutants check lint types wheel-check constraints clean
+.PHONY: venv demo run test soak hunt sim-hashes mutants check lint types wheel-check constraints clean
 
 # Make .venv with the pinned versions of constraints.txt and the project itself, editable.
 venv: .venv/.ready
@@ -30,6 +30,21 @@ test: venv
 RUNS ?= 20
 soak: venv
 	PYTHONPATH=tests $(BIN)/python -m support.soak $(RUNS) docs/soak.log
+
+# Half a simulated hour of outages for each of SEEDS seeds from SEED on, twice at a time; and each
+# planted bug must be found.
+SEED ?= 0
+SEEDS ?= 200
+BUGS := no-fence no-sync no-folder-sync early-alarm-deletion early-effect
+hunt: venv
+	@half=$$(( $(SEEDS) / 2 )); printf '%s\n' $(SEED) $$(( $(SEED) + half )) \
+	  | xargs -P 2 -I{} $(BIN)/boomtown sim --seed {} --seeds $$half --hours 0.5
+	@for bug in $(BUGS); do $(BIN)/boomtown sim --bug $$bug --seeds 500 --hours 0.5 \
+	  && { echo "$$bug was not found" >&2; exit 1; } || true; done
+
+# Record the traces of the first seeds, after a change that is meant to change them.
+sim-hashes: venv
+	PYTHONPATH=tests $(BIN)/python -m support.sim_hashes
 
 # Put each known defect back, one at a time, in a copy of the tree: its own tests must fail.
 mutants: venv

@@ -36,7 +36,7 @@ from boomtown.actors.town.owner import Owner
 from boomtown.actors.town.ports import Containers
 from boomtown.actors.town.town import Town
 from boomtown.clock import Clock
-from boomtown.container_sim.model import InstanceGone
+from boomtown.container_sim.model import InstanceGone, StartSession
 from boomtown.http.app import make_app
 from boomtown.http.services import (
     LOCAL_OWNER,
@@ -113,6 +113,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     faults: ArmedFaults
     make_containers: ContainersFactory
     on_operator_key: Callable[[str], None]  # the key of the first start
+    on_start_asked: Callable[[str], None]  # a session's id, when its start leaves the server
     parts: ServerParts
 
 
@@ -139,7 +140,9 @@ class TownServer:
                 )
                 await stack.enter_async_context(_living(containers, disk))
                 wrapped = world.parts.wrap_containers(containers)
-                port = cast(Containers, WatchedContainers(wrapped, disk, world.faults))
+                port = cast(
+                    Containers, WatchedContainers(wrapped, disk, world.faults, world.on_start_asked)
+                )
                 host = reports.host = self._make_host(disk, vfs, port)
                 await stack.enter_async_context(self._hosting(host, disk))
                 app = make_app(self._make_services(host))
@@ -231,16 +234,25 @@ class TownServer:
 class WatchedContainers:
     """The port, with a point before and after each call; a dead server's calls go nowhere."""
 
-    def __init__(self, containers: Containers, disk: Disk, faults: ArmedFaults) -> None:
+    def __init__(
+        self,
+        containers: Containers,
+        disk: Disk,
+        faults: ArmedFaults,
+        on_start_asked: Callable[[str], None],
+    ) -> None:
         self._containers = containers
         self._disk = disk
         self._faults = faults
+        self._on_start_asked = on_start_asked
 
     def __getattr__(self, name: str) -> Callable[..., Awaitable[object]]:
         method = getattr(self._containers, name)
 
         async def call(*args: object, **kwargs: object) -> object:
             pass_point(self._disk, self._faults, "effect.before")
+            if args and isinstance(args[0], StartSession):
+                self._on_start_asked(args[0].session_id)
             answer = await method(*args, **kwargs)
             pass_point(self._disk, self._faults, "effect.after")
             return answer

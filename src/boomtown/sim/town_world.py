@@ -174,6 +174,7 @@ class TownWorld:
         self._settings = settings
         self._key = asyncio.Event()
         self._operator_key = ""
+        self._asked: list[str] = []
         self._unhandled: list[str] = []
         self.network = Network(clock=self.clock, choices=choices, quality=settings.network)
         self.load = Load(
@@ -190,6 +191,7 @@ class TownWorld:
             faults=self.faults,
             make_containers=self._make_containers,
             on_operator_key=self._keep_key,
+            on_start_asked=self._asked.append,
             parts=settings.parts,
         )
         self._server = TownServer(surroundings)
@@ -287,7 +289,7 @@ class TownWorld:
 
     def _note_trouble(self, trouble: OtherTrouble) -> None:
         self.trace.record("trouble", what=trouble)
-        self.faults.note(trouble)
+        self.faults.note(trouble.value)
 
     def _kill_container(self) -> None:
         if self.containers is not None and not self.machine.disk.is_stopped:
@@ -308,6 +310,7 @@ class TownWorld:
             rows=rows,
             acknowledged=tuple((entry.kind, entry.subject) for entry in self.ledger.entries),
             bodies=self.bodies.lives(),
+            asked=tuple(dict.fromkeys(self._asked)),
             repositories=self.repositories,
             origin_url=ORIGIN_URL,
             now_ms=self.clock.now_ms(),

@@ -15,6 +15,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     rows: TownRows | None  # None: no town is on the disk
     acknowledged: tuple[tuple[str, str], ...]  # (kind, id), in the order of the answers
     bodies: tuple[BodyLife, ...]
+    asked: tuple[str, ...]  # sessions whose start has left the server, in that order
     repositories: SimRepositories
     origin_url: str
     now_ms: int

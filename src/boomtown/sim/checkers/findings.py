@@ -74,19 +74,38 @@ def _overlap(bodies: tuple[BodyLife, ...], what: str) -> str | None:
     return None
 
 
-def body_has_row(evidence: Evidence) -> str | None:
-    """A body was asked for by a row that was durable before it was born."""
+def start_has_row(evidence: Evidence) -> str | None:
+    """A start, and so a body, was asked for by a row that was durable before."""
     if evidence.rows is None:
         return None
-    sessions = {row["session_id"]: row for row in evidence.rows.tables["sessions"]}
-    asked = {row["session_id"] for row in evidence.rows.tables["effects"] if row["kind"] == "start"}
+    states = {row["session_id"]: row["state"] for row in evidence.rows.tables["sessions"]}
+    written = {
+        row["session_id"] for row in evidence.rows.tables["effects"] if row["kind"] == "start"
+    }
+    for session_id in (*evidence.asked, *(body.session_id for body in evidence.bodies)):
+        if session_id not in states:
+            return f"session {session_id} was started and is in no row"
+        if session_id not in written:
+            return f"session {session_id} was started and no start was written down"
+        if states[session_id] == "claimed":
+            return f"session {session_id} was started and is only claimed"
+    return None
+
+
+def ended_has_no_body(evidence: Evidence) -> str | None:
+    """A session that the town calls ended has no body: nothing but proof of death ends one."""
+    if evidence.rows is None:
+        return None
+    ended = {
+        row["session_id"]: row["ended_at_ms"]
+        for row in evidence.rows.tables["sessions"]
+        if row["state"] == "ended"
+    }
     for body in evidence.bodies:
-        if body.session_id not in sessions:
-            return f"session {body.session_id} had a body and is in no row"
-        if body.session_id not in asked:
-            return f"session {body.session_id} had a body and no start was written down"
-        if sessions[body.session_id]["state"] == "claimed":
-            return f"session {body.session_id} had a body and is only claimed"
+        ended_at_ms = ended.get(body.session_id)
+        if ended_at_ms is not None and body.ended_at_ms > ended_at_ms:
+            late_ms = body.ended_at_ms - ended_at_ms
+            return f"the body of session {body.session_id} lived {late_ms} ms past its end"
     return None
 
 
@@ -219,7 +238,8 @@ def _repeated(rows: list[Row], column: str) -> str | None:
 CHECKERS: tuple[tuple[str, Checker], ...] = (
     ("lost acknowledgement", acknowledged_is_there),
     ("two bodies", one_body_per_bead),
-    ("effect before its row", body_has_row),
+    ("effect before its row", start_has_row),
+    ("body without a session", ended_has_no_body),
     ("illegal edge", edges_are_legal),
     ("two sessions", sessions_are_unique),
     ("review and source disagree", reviews_agree),

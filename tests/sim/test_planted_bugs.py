@@ -1,0 +1,67 @@
+"""Defects that are planted into a simulated town are found, from few faults, and only there.
+
+Each row was found by `boomtown sim --bug BUG` within 500 seeds and shrunk; `make hunt` looks again.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pytest
+
+from boomtown.sim.choices import parse_plan
+from boomtown.sim.planted_bugs import PlantedBug
+from boomtown.sim.town_runs import (
+    TownFinding,
+    describe,
+    faults_of,
+    replay_line,
+    run_seed,
+)
+
+pytestmark = pytest.mark.sim
+
+MINUTE_MS = 60_000
+FAULTS_MAX = 5
+
+
+class Found(NamedTuple):
+    """What finds a bug."""
+
+    bug: PlantedBug
+    seed: int
+    minutes: int
+    plan: str
+    kind: str
+
+
+FOUND: tuple[Found, ...] = (
+    Found(PlantedBug.NO_SYNC, 1, 8, "chaos.6=569", "lost acknowledgement"),
+    Found(PlantedBug.NO_FOLDER_SYNC, 1, 8, "chaos.6=1", "lost acknowledgement"),
+    Found(PlantedBug.EARLY_ALARM_DELETION, 0, 8, "chaos.1=40,recipe.1=5", "lost alarm"),
+    Found(PlantedBug.NO_FENCE, 0, 8, "chaos.0=1347,recipe.0=1", "body without a session"),
+)
+
+
+@pytest.mark.parametrize("found", FOUND, ids=lambda found: found.bug.value)
+def test_a_planted_bug_is_found_again_from_its_plan(found: Found) -> None:
+    plan = parse_plan(found.plan)
+    assert 0 < len(faults_of(plan)) <= FAULTS_MAX
+    run_ms = found.minutes * MINUTE_MS
+    outcome = run_seed(found.seed, run_ms=run_ms, bug=found.bug, plan=plan)
+    assert outcome.kind == found.kind
+    finding = TownFinding(
+        seed=found.seed, bug=found.bug, run_ms=run_ms, outcome=outcome, plan=plan, shrink_runs=0
+    )
+    assert f"--plan '{found.plan}'" in replay_line(finding)
+    assert replay_line(finding) in describe(finding, commit="0123456789ab")
+
+
+@pytest.mark.parametrize("found", FOUND, ids=lambda found: found.bug.value)
+def test_without_the_bug_the_same_plan_passes(found: Found) -> None:
+    outcome = run_seed(found.seed, run_ms=found.minutes * MINUTE_MS, plan=parse_plan(found.plan))
+    assert (outcome.kind, outcome.message) == ("", "")
+
+
+def test_every_bug_has_a_row() -> None:
+    assert {found.bug for found in FOUND} == set(PlantedBug)
