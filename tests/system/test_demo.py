@@ -135,7 +135,7 @@ def test_what_takes_too_long_says_so(tmp_path: Path, run_id: str) -> None:
 
 
 def test_help_prints_the_table_of_exit_codes(tmp_path: Path) -> None:
-    for command in ((), ("dev",), ("demo",), ("status",)):
+    for command in ((), ("dev",), ("demo",), ("status",), ("doctor",), ("chaos",)):
         done = boomtown(*command, "--help", cwd=tmp_path, env=dict(os.environ))
         assert done.returncode == 0
         assert "3 no server" in " ".join(done.stdout.split())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import psutil
 import pytest
 
 from boomtown.container_sim.process_groups import find_start_mark
-from support.processes import boomtown, processes_of_run, wait_for
+from support.processes import RUN_VARIABLE, boomtown, processes_of_run, wait_for
 from support.working_town import CONFIG, WorkingTown
 
 pytestmark = pytest.mark.system
@@ -40,6 +42,22 @@ class Tree:
 
     def living(self) -> list[int]:
         return [pid for pid in self.all if find_start_mark(pid) is not None]
+
+
+def test_the_check_finds_processes_by_their_mark_and_by_that_of_the_session(
+    session_mark: str, run_id: str
+) -> None:
+    command = [sys.executable, "-c", "print('up', flush=True); input()"]
+    environment = {**os.environ, RUN_VARIABLE: run_id}
+    with subprocess.Popen(
+        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as left:
+        assert left.stdout is not None
+        assert left.stdout.readline() == b"up\n"
+        assert [process.pid for process in processes_of_run(run_id)] == [left.pid]
+        assert left.pid in [process.pid for process in processes_of_run(session_mark)]
+        assert processes_of_run(run_id[:-1]) == []
+        left.kill()
 
 
 @pytest.mark.parametrize("victims", ["server", "container", "both", "server, container stopped"])
