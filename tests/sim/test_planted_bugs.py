@@ -39,6 +39,13 @@ FOUND: tuple[Found, ...] = (
     Found(PlantedBug.NO_SYNC, 1, 8, "chaos.6=569", "lost acknowledgement"),
     Found(PlantedBug.NO_FOLDER_SYNC, 1, 8, "chaos.6=1", "lost acknowledgement"),
     Found(PlantedBug.EARLY_ALARM_DELETION, 0, 8, "chaos.1=40,recipe.1=5", "lost alarm"),
+    Found(
+        PlantedBug.EARLY_EFFECT,
+        64,
+        8,
+        "chaos.2=653,chaos.5=172,recipe.1=1",
+        "effect before its row",
+    ),
     Found(PlantedBug.NO_FENCE, 0, 8, "chaos.0=1347,recipe.0=1", "body without a session"),
 )
 

@@ -11,7 +11,6 @@ import msgspec
 from boomtown.sim.choices import Choices, Plan, format_plan
 from boomtown.sim.escapes import Escape
 from boomtown.sim.planted_bugs import PlantedBug, parts_with
-from boomtown.sim.seed_search import Outcome
 from boomtown.sim.shrink import shrink
 from boomtown.sim.town_world import (
     HOUR_MS,
@@ -52,23 +51,23 @@ def run_seed(
     try:
         return run_town(choices, settings_of(run_ms, bug))
     except (Hang, Livelock, Escape) as error:
-        return TownOutcome(
-            kind=type(error).__name__.lower(),
-            message=str(error),
-            digest="",
-            events=0,
-            faults_fired=(),
-            checks=0,
-            tail=(),
-            statuses={},
-            simulated_ms=0,
-            taken=dict(choices.taken),
-        )
+        return broken_off(error, choices)
 
 
-def as_search_outcome(outcome: TownOutcome) -> Outcome:
-    """The same for seed_search."""
-    return Outcome(outcome.kind, outcome.message, outcome.digest)
+def broken_off(error: Exception, choices: Choices) -> TownOutcome:
+    """The outcome of a run that did not come to its end."""
+    return TownOutcome(
+        kind=type(error).__name__.lower(),
+        message=str(error),
+        digest="",
+        events=0,
+        faults_fired=(),
+        checks=0,
+        tail=(),
+        statuses={},
+        simulated_ms=0,
+        taken=dict(choices.taken),
+    )
 
 
 def shrink_run(
