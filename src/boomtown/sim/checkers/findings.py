@@ -25,7 +25,7 @@ REVIEW = {
     "in_progress": ("open", "closed", "failed"),
 }
 RECORD = {"open": ("closed", "failed")}
-EDGES = {
+EDGES: dict[str, dict[str, tuple[str, ...]]] = {
     "issue": ISSUE,
     "merge_request": REVIEW,
     "molecule": REVIEW,
