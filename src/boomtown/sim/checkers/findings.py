@@ -14,18 +14,20 @@ Checker = Callable[[Evidence], str | None]
 ALARM_MS_MAX = 300_000
 LIVE_REVIEW = ("open", "in_progress")
 
+Edges = dict[str, tuple[str, ...]]  # from -> where to
+
 # The edges of town.md 3.1, written down once more.
-ISSUE = {
+ISSUE: Edges = {
     "open": ("in_progress", "in_review", "closed", "failed"),
     "in_progress": ("open", "in_review", "closed", "failed"),
     "in_review": ("open", "closed", "failed"),
 }
-REVIEW = {
+REVIEW: Edges = {
     "open": ("in_progress", "closed", "failed"),
     "in_progress": ("open", "closed", "failed"),
 }
-RECORD = {"open": ("closed", "failed")}
-EDGES: dict[str, dict[str, tuple[str, ...]]] = {
+RECORD: Edges = {"open": ("closed", "failed")}
+EDGES = {
     "issue": ISSUE,
     "merge_request": REVIEW,
     "molecule": REVIEW,
