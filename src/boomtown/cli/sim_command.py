@@ -6,8 +6,12 @@ Exit code 1 when a run broke something; the report ends with the line that shows
 
 from __future__ import annotations
 
+import multiprocessing
 import shutil
 import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import click
@@ -32,24 +36,46 @@ _json = click.option("--json", "as_json", is_flag=True, help="One JSON object pe
 @click.group(invoke_without_command=True)
 @click.option("--seed", type=int, default=0, show_default=True, help="The first seed.")
 @click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="How many.")
+@click.option("--jobs", type=click.IntRange(1, 64), default=1, show_default=True)
 @_hours
 @_bug
 @_json
 @click.pass_context
 def sim(
-    context: click.Context, *, seed: int, seeds: int, hours: float, bug: str | None, as_json: bool
+    context: click.Context,
+    *,
+    seed: int,
+    seeds: int,
+    jobs: int,
+    hours: float,
+    bug: str | None,
+    as_json: bool,
 ) -> None:
-    """Simulate a town: the real server on a simulated disk, network, clock and containers."""
+    """Simulate a town: the real server on a simulated disk, network, clock and containers. Seeds
+    are shared out among `--jobs` processes and shown in their order."""
     if context.invoked_subcommand is not None:
         return
     run_ms, planted = round(hours * HOUR_MS), _planted(bug)
-    for number in range(seed, seed + seeds):
-        outcome = run_seed(number, run_ms=run_ms, bug=planted)
+    numbers = range(seed, seed + seeds)
+    for number, outcome in _run_seeds(numbers, jobs=jobs, run_ms=run_ms, bug=planted):
         _show(number, outcome, as_json=as_json)
         if outcome.kind:
             finding = shrink_run(number, outcome, run_ms=run_ms, bug=planted)
             click.echo(describe(finding, commit=_commit()), err=True)
             raise SystemExit(1)
+
+
+def _run_seeds(
+    numbers: range, *, jobs: int, run_ms: int, bug: PlantedBug | None
+) -> Iterator[tuple[int, TownOutcome]]:
+    run = partial(run_seed, run_ms=run_ms, bug=bug)
+    if jobs == 1:
+        yield from ((number, run(number)) for number in numbers)
+        return
+    # A process of its own for each share: the fences of a run are for the whole process.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
+        yield from zip(numbers, pool.map(run, numbers), strict=True)
 
 
 @sim.command()
