@@ -97,9 +97,11 @@ def run_tick(
 
     soon_ms = tx.now_ms + tx.limits.alarm_active_ms
     drained = phase("drain", lambda: drain(tx, apply_event), DrainReport())
-    actions = phase("plan", lambda: _plan(tx), NO_ACTIONS)
+    before: Snapshot | None = phase("read", lambda: read_snapshot(tx), None)
+    actions = phase("plan", lambda: _plan(tx, before), NO_ACTIONS)
     outcome = phase("apply", lambda: _apply_all(tx, actions), _Applied())
-    after: Snapshot | None = phase("read", lambda: read_snapshot(tx), None)
+    # Reading is the dearest part of a tick: where nothing was applied, what was read still holds.
+    after = phase("read", lambda: read_snapshot(tx), None) if actions else before
     violations = phase("check", lambda: _check(tx, after), NO_VIOLATIONS)
     phase("prune", lambda: _prune(tx), None)
     effects = phase("effects", lambda: take_effects(tx), NO_EFFECTS)
@@ -124,8 +126,10 @@ def check_town(tx: TownTransaction) -> tuple[Violation, ...]:
     return check(read_snapshot(tx), now_ms=tx.now_ms, limits=tx.limits)
 
 
-def _plan(tx: TownTransaction) -> tuple[Action, ...]:
-    return plan(read_snapshot(tx), now_ms=tx.now_ms, limits=tx.limits)
+def _plan(tx: TownTransaction, snapshot: Snapshot | None) -> tuple[Action, ...]:
+    if snapshot is None:
+        return NO_ACTIONS
+    return plan(snapshot, now_ms=tx.now_ms, limits=tx.limits)
 
 
 def _apply_all(tx: TownTransaction, actions: tuple[Action, ...]) -> _Applied:
