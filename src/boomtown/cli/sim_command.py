@@ -2,6 +2,9 @@
 
 Exit code 1 when a run broke something; the report ends with the line that shows it again. With
 --json one object per seed: seed, trace_sha256, hours, events, faults_fired, checks, failures.
+
+With --scenario it runs one named scenario instead (sim/scenarios/): a line that begins with `ok`
+or `FAILED`, or the same object with the scenario's name; an unknown name is exit code 2.
 """
 
 from __future__ import annotations
@@ -17,7 +20,9 @@ from pathlib import Path
 import click
 
 from boomtown.sim.choices import Plan, parse_plan
-from boomtown.sim.planted_bugs import PlantedBug
+from boomtown.sim.planted_bugs import PlantedBug, parts_with
+from boomtown.sim.scenarios.catalogue import SCENARIOS, find_scenario, nearest_names
+from boomtown.sim.scenarios.scenario import Scenario, run_scenario
 from boomtown.sim.town_runs import TownFinding, describe, run_seed, shrink_run
 from boomtown.sim.town_world import HOUR_MS, TownOutcome
 from boomtown.wire import encode_json
@@ -37,6 +42,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="One JSON object pe
 @click.option("--seed", type=int, default=0, show_default=True, help="The first seed.")
 @click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="How many.")
 @click.option("--jobs", type=click.IntRange(1, 64), default=1, show_default=True)
+@click.option("--scenario", "scenario_name", metavar="NAME", help="Run this scenario instead.")
 @_hours
 @_bug
 @_json
@@ -47,6 +53,7 @@ def sim(
     seed: int,
     seeds: int,
     jobs: int,
+    scenario_name: str | None,
     hours: float,
     bug: str | None,
     as_json: bool,
@@ -57,6 +64,9 @@ def sim(
         return
     run_ms, planted = round(hours * HOUR_MS), _planted(bug)
     numbers = range(seed, seed + seeds)
+    if scenario_name is not None:
+        _run_scenario(_named(scenario_name), numbers, planted, as_json=as_json)
+        return
     for number, outcome in _run_seeds(numbers, jobs=jobs, run_ms=run_ms, bug=planted):
         _show(number, outcome, as_json=as_json)
         if outcome.kind:
@@ -79,6 +89,13 @@ def _run_seeds(
 
 
 @sim.command()
+def scenarios() -> None:
+    """List the named scenarios: the name, two spaces, a sentence."""
+    for scenario in SCENARIOS:
+        click.echo(f"{scenario.name}  {scenario.sentence}")
+
+
+@sim.command()
 @click.option("--seed", type=int, required=True)
 @click.option("--plan", "plan_text", required=True, help="The choices that are not boring.")
 @_hours
@@ -98,6 +115,34 @@ def replay(*, seed: int, plan_text: str, hours: float, bug: str | None, as_json:
         raise SystemExit(1)
 
 
+def _named(name: str) -> Scenario:
+    found = find_scenario(name)
+    if found is None:
+        near = ", ".join(nearest_names(name))
+        raise click.BadParameter(
+            f"there is no scenario {name!r}; the nearest are: {near}", param_hint="--scenario"
+        )
+    return found
+
+
+def _run_scenario(
+    scenario: Scenario, seeds: range, bug: PlantedBug | None, *, as_json: bool
+) -> None:
+    for seed in seeds:
+        outcome = run_scenario(scenario, seed=seed, parts=parts_with(bug))
+        if as_json:
+            click.echo(encode_json({"scenario": scenario.name, **_facts(seed, outcome)}).decode())
+        else:
+            why = f": {outcome.kind}: {outcome.message}" if outcome.kind else ""
+            verdict = "FAILED" if outcome.kind else "ok"
+            click.echo(f"{verdict}  {scenario.name}, seed {seed}{why} ({_counts(outcome)})")
+        if outcome.kind:
+            click.echo("the last events:", err=True)
+            for line in outcome.tail:
+                click.echo(f"  {line}", err=True)
+            raise SystemExit(1)
+
+
 def _parsed(text: str) -> Plan:
     try:
         return parse_plan(text)
@@ -110,23 +155,29 @@ def _planted(bug: str | None) -> PlantedBug | None:
 
 
 def _show(seed: int, outcome: TownOutcome, *, as_json: bool) -> None:
-    hours = round(outcome.simulated_ms / HOUR_MS, 3)
     if as_json:
-        facts = {
-            "seed": seed,
-            "trace_sha256": outcome.digest,
-            "hours": hours,
-            "events": outcome.events,
-            "faults_fired": outcome.faults_fired,
-            "checks": outcome.checks,
-            "failures": [f"{outcome.kind}: {outcome.message}"] if outcome.kind else [],
-        }
-        click.echo(encode_json(facts).decode())
+        click.echo(encode_json(_facts(seed, outcome)).decode())
         return
     verdict = f"{outcome.kind}: {outcome.message}" if outcome.kind else "ok"
-    click.echo(
-        f"seed {seed}: {verdict} ({hours:g} h, {outcome.events} events, "
-        f"{len(outcome.faults_fired)} faults, {outcome.checks} checks, {outcome.digest[:16]})"
+    click.echo(f"seed {seed}: {verdict} ({_counts(outcome)})")
+
+
+def _facts(seed: int, outcome: TownOutcome) -> dict[str, object]:
+    return {
+        "seed": seed,
+        "trace_sha256": outcome.digest,
+        "hours": round(outcome.simulated_ms / HOUR_MS, 3),
+        "events": outcome.events,
+        "faults_fired": outcome.faults_fired,
+        "checks": outcome.checks,
+        "failures": [f"{outcome.kind}: {outcome.message}"] if outcome.kind else [],
+    }
+
+
+def _counts(outcome: TownOutcome) -> str:
+    return (
+        f"{round(outcome.simulated_ms / HOUR_MS, 3):g} h, {outcome.events} events, "
+        f"{len(outcome.faults_fired)} faults, {outcome.checks} checks, {outcome.digest[:16]}"
     )
 
 

@@ -362,10 +362,15 @@ class TownWorld:
 
 def run_town(choices: Choices, settings: TownSettings) -> TownOutcome:
     """One run to its end, fenced. Raises Hang, Livelock and Escape."""
+    return run_world(choices, lambda loop: TownWorld(loop, choices, settings))
+
+
+def run_world(choices: Choices, make_world: Callable[[VirtualLoop], TownWorld]) -> TownOutcome:
+    """As run_town, for a world of any make."""
 
     async def main(loop: VirtualLoop) -> TownOutcome:
         with fenced(VirtualClock(loop)):
-            world = TownWorld(loop, choices, settings)
+            world = make_world(loop)
             began_ms = world.clock.now_ms()
             kind = message = ""
             try:

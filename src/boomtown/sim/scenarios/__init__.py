@@ -1,0 +1,1 @@
+"""Named scenarios: one thing that goes wrong in a whole town, told by a script."""
