@@ -86,23 +86,26 @@ def run_tick(
     """All phases. Raises nothing that a phase raised."""
     failed_phases: list[str] = []
 
-    def phase(name: str, work: Callable[[], T], otherwise: T) -> T:
+    def look(name: str, work: Callable[[], T], otherwise: T) -> T:
         try:
-            return tx.in_savepoint(work)
+            return work()
         except Exception:
             # The loop must go on: what this phase would have done is done by the next tick.
             logger.exception("tick_phase_failed phase=%s", name)
             failed_phases.append(name)
             return otherwise
 
+    def phase(name: str, work: Callable[[], T], otherwise: T) -> T:
+        return look(name, lambda: tx.in_savepoint(work), otherwise)
+
     soon_ms = tx.now_ms + tx.limits.alarm_active_ms
     drained = phase("drain", lambda: drain(tx, apply_event), DrainReport())
-    before: Snapshot | None = phase("read", lambda: read_snapshot(tx), None)
-    actions = phase("plan", lambda: _plan(tx, before), NO_ACTIONS)
+    before: Snapshot | None = look("read", lambda: read_snapshot(tx), None)
+    actions = look("plan", lambda: _plan(tx, before), NO_ACTIONS)
     outcome = phase("apply", lambda: _apply_all(tx, actions), _Applied())
     # Reading is the dearest part of a tick: where nothing was applied, what was read still holds.
-    after = phase("read", lambda: read_snapshot(tx), None) if actions else before
-    violations = phase("check", lambda: _check(tx, after), NO_VIOLATIONS)
+    after = look("read", lambda: read_snapshot(tx), None) if actions else before
+    violations = look("check", lambda: _check(tx, after), NO_VIOLATIONS)
     phase("prune", lambda: _prune(tx), None)
     effects = phase("effects", lambda: take_effects(tx), NO_EFFECTS)
     phase("count", lambda: _count(tx, outcome, violations, drained), None)
@@ -114,8 +117,8 @@ def run_tick(
         dropped=outcome.dropped,
         failed=outcome.failed,
         violations=violations,
-        pending_events=phase("depth", lambda: count_pending(tx)[0], 0),
-        next_alarm_at_ms=phase("arm", lambda: _next_alarm_at(tx, after), soon_ms),
+        pending_events=look("depth", lambda: count_pending(tx)[0], 0),
+        next_alarm_at_ms=look("arm", lambda: _next_alarm_at(tx, after), soon_ms),
         failed_phases=tuple(failed_phases),
         effects=effects,
     )

@@ -12,7 +12,7 @@ from __future__ import annotations
 import multiprocessing
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -42,6 +42,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="One JSON object pe
 @click.option("--seed", type=int, default=0, show_default=True, help="The first seed.")
 @click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="How many.")
 @click.option("--jobs", type=click.IntRange(1, 64), default=1, show_default=True)
+@click.option("--idle", "is_idle", is_flag=True, help="A town that nobody uses, without faults.")
 @click.option("--scenario", "scenario_name", metavar="NAME", help="Run this scenario instead.")
 @_hours
 @_bug
@@ -53,6 +54,7 @@ def sim(
     seed: int,
     seeds: int,
     jobs: int,
+    is_idle: bool,
     scenario_name: str | None,
     hours: float,
     bug: str | None,
@@ -67,7 +69,8 @@ def sim(
     if scenario_name is not None:
         _run_scenario(_named(scenario_name), numbers, planted, as_json=as_json)
         return
-    for number, outcome in _run_seeds(numbers, jobs=jobs, run_ms=run_ms, bug=planted):
+    run = partial(run_seed, run_ms=run_ms, bug=planted, is_idle=is_idle)
+    for number, outcome in _run_seeds(run, numbers, jobs=jobs):
         _show(number, outcome, as_json=as_json)
         if outcome.kind:
             finding = shrink_run(number, outcome, run_ms=run_ms, bug=planted)
@@ -76,9 +79,8 @@ def sim(
 
 
 def _run_seeds(
-    numbers: range, *, jobs: int, run_ms: int, bug: PlantedBug | None
+    run: Callable[[int], TownOutcome], numbers: range, *, jobs: int
 ) -> Iterator[tuple[int, TownOutcome]]:
-    run = partial(run_seed, run_ms=run_ms, bug=bug)
     if jobs == 1:
         yield from ((number, run(number)) for number in numbers)
         return

@@ -37,19 +37,27 @@ class TownFinding(msgspec.Struct, frozen=True, kw_only=True):
     shrink_runs: int
 
 
-def settings_of(run_ms: int, bug: PlantedBug | None) -> TownSettings:
-    """The standard load and faults for so long, with or without a planted bug."""
-    return TownSettings(run_ms=run_ms, parts=parts_with(bug))
+def settings_of(run_ms: int, bug: PlantedBug | None, *, is_idle: bool) -> TownSettings:
+    """The standard load and faults for so long, with or without a planted bug; or neither load
+    nor faults."""
+    return TownSettings(
+        run_ms=run_ms, parts=parts_with(bug), has_load=not is_idle, has_faults=not is_idle
+    )
 
 
 def run_seed(
-    seed: int, *, run_ms: int, bug: PlantedBug | None = None, plan: Plan | None = None
+    seed: int,
+    *,
+    run_ms: int,
+    bug: PlantedBug | None = None,
+    plan: Plan | None = None,
+    is_idle: bool = False,
 ) -> TownOutcome:
     """One run. A hang, a livelock and an escape are outcomes; what else is raised is a bug of the
     simulator."""
     choices = Choices(seed=seed, plan=plan)
     try:
-        return run_town(choices, settings_of(run_ms, bug))
+        return run_town(choices, settings_of(run_ms, bug, is_idle=is_idle))
     except (Hang, Livelock, Escape) as error:
         return broken_off(error, choices)
 

@@ -70,6 +70,7 @@ class TownSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     run_ms: int
     has_faults: bool = True
+    has_load: bool = True  # False: an idle town, to see what only being there costs
     network: LinkQuality = LinkQuality(lose_per_mille=10, double_per_mille=10, delay_ms_max=40)
     parts: ServerParts = ServerParts()
 
@@ -228,6 +229,9 @@ class TownWorld:
     async def _be_busy(self, until_ms: int) -> None:
         slinger = self._person("slinger")
         await self.load.settle_down(slinger)
+        if not self._settings.has_load:
+            await self.clock.sleep_until_ms(until_ms)
+            return
         async with asyncio.TaskGroup() as busy:
             busy.create_task(self.load.sling_convoys(slinger, until_ms=until_ms), name="slinger")
             errands = self.load.run_errands(self._person("errands"), until_ms=until_ms)
