@@ -28,7 +28,14 @@ import msgspec
 
 from boomtown.clock import Clock
 from boomtown.container_sim.deadlines import deadline
-from boomtown.container_sim.model import BodyState, Conflict, SessionReport, Started, StartSession
+from boomtown.container_sim.model import (
+    AgentRole,
+    BodyState,
+    Conflict,
+    SessionReport,
+    Started,
+    StartSession,
+)
 from boomtown.container_sim.town_link import TownLink
 from boomtown.container_sim.workplace import AgentBody, Workplace
 from boomtown.error_codes import ErrorCode
@@ -160,6 +167,12 @@ class Bodies:
         body.want_stop(reason, grace_ms=grace_ms)
         await body.over.wait()
         return body.report
+
+    async def wait_finished(self) -> None:
+        """Wait until each session there is now is over, but for a mayor's: it never finishes."""
+        for body in list(self._bodies.values()):
+            if body.order.role is not AgentRole.MAYOR:
+                await body.over.wait()
 
     async def drain(self, *, grace_ms: int) -> None:
         """End all sessions, their work saved, and wait until each has told the town."""

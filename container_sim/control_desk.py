@@ -7,6 +7,7 @@ conflict names its holder. The caller has shown the instance's secret before it 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 import msgspec
@@ -22,10 +23,12 @@ from boomtown.container_sim.control_messages import (
     StopOrder,
 )
 from boomtown.container_sim.deadlines import deadline
+from boomtown.container_sim.drain import DrainWish, give_time
 from boomtown.container_sim.faults import Faults
 from boomtown.container_sim.git_port import GitPort
 from boomtown.container_sim.git_urls import validate_branch, validate_git_url
 from boomtown.container_sim.model import InstanceReport, SessionReport, Started, StartSession
+from boomtown.container_sim.town_link import TownLink
 from boomtown.container_sim.workplace import Reach, Workplace
 from boomtown.error_codes import ErrorCode
 from boomtown.errors import BoomtownError, error_for
@@ -33,17 +36,20 @@ from boomtown.ids import AgentId, SessionId
 from boomtown.wire import decode_json_as, encode_json
 
 LEAVE_MS_MAX = 2_000  # of a drain, between the sessions' end and the process's
+REGISTRY_MS_MAX = 2_000  # of a boot: a town that does not answer must not hold up its own starts
 
 log = logging.getLogger(__name__)
 
 
 class ControlDesk:
-    """One per control server. `is_draining` is set when it is told to end: no start from then."""
+    """One per control server. Starts wait until `ask_registry` has returned; `is_draining` is set
+    when the server is told to end: no start from then."""
 
     def __init__(
         self,
         order: BootOrder,
         bodies: Bodies,
+        link: TownLink,
         workplace: Workplace,
         git: GitPort,
         clock: Clock,
@@ -55,6 +61,7 @@ class ControlDesk:
         self.is_draining = False
         self._order = order
         self._bodies = bodies
+        self._link = link
         self._workplace = workplace
         self._git = git
         self._clock = clock
@@ -62,12 +69,31 @@ class ControlDesk:
         self._reach = reach
         self._pid = pid
         self._started_at_ms = clock.now_ms()
+        self._has_asked = asyncio.Event()
 
-    async def drain(self) -> None:
-        """Take no start any more, end all sessions with their work saved, and have the town told;
-        within `drain_ms_max`, less the time to leave."""
+    async def ask_registry(self) -> None:
+        """Ask the town once what may be resumed, before anything is started (row 73). An instance
+        never boots twice, and what instances before it left is ended before its boot, so it has
+        no session to ask for, and adopts none that the town names (decisions 46)."""
+        try:
+            async with deadline(self._clock, REGISTRY_MS_MAX):
+                await self._link.ask_registry(())
+        except TimeoutError:
+            log.warning("registry_unanswered instance=%s", self._order.instance_id)
+        finally:
+            self._has_asked.set()
+
+    async def drain(self, wish: DrainWish) -> None:
+        """Wait for the wish. Then take no start any more, give agents the time that it leaves,
+        end all sessions with their work saved, and have the town told; the latter two within
+        `drain_ms_max`, less the time to leave."""
+        await wish.wanted.wait()
         self.is_draining = True
-        drain_ms = self._order.settings.limits.drain_ms_max - LEAVE_MS_MAX
+        limits = self._order.settings.limits
+        await give_time(
+            wish, self._bodies, self._link, self._clock, wait_ms=limits.eviction_wait_ms
+        )
+        drain_ms = limits.drain_ms_max - LEAVE_MS_MAX
         try:
             async with deadline(self._clock, drain_ms):
                 await self._bodies.drain(grace_ms=drain_ms // 2)
@@ -122,6 +148,7 @@ class ControlDesk:
         order = decode_json_as(body, StartSession)
         await self._be_slow("start.slow")
         await self._reach("container.crash@start")
+        await self._has_asked.wait()
         known = self._bodies.find(order.session_id)
         if known is not None:
             return _value_answer(200, known)

@@ -2,10 +2,12 @@
 
 `python -m boomtown.container_sim.control_server`, its order on standard input. It writes its own
 line into the ledger before anything else, binds the socket, says `ready` on standard output, and
-serves until one of three ends:
+serves until one of four ends:
 
-- SIGTERM: a drain. New starts are answered 503, agents get SIGTERM and their grace, uncommitted
-  work is committed and pushed, completions are told; then exit 0.
+- SIGTERM: an eviction. New starts are answered 503, the town is told, agents may finish within
+  `eviction_wait_ms`; then a drain.
+- SIGUSR1: a drain at once (drain.py), also in the middle of an eviction. Agents get SIGTERM and
+  their grace, uncommitted work is committed and pushed, completions are told; then exit 0.
 - its standard input ends: the town's server is gone. Agents are killed at once; exit 1.
 - SIGKILL: agents get the parent-death signal, and the manager ends the rest by the ledger.
 
@@ -33,6 +35,7 @@ from boomtown.container_sim.boot_order import BootOrder
 from boomtown.container_sim.called_faults import CalledFaults
 from boomtown.container_sim.control_client import Answer
 from boomtown.container_sim.control_desk import ControlDesk, error_answer
+from boomtown.container_sim.drain import DrainWish
 from boomtown.container_sim.faults import FAULTS_FOLDER, SharedFaults
 from boomtown.container_sim.faulty_calls import FaultyCalls
 from boomtown.container_sim.git import Git
@@ -105,9 +108,10 @@ async def serve(order: BootOrder) -> int:
     group = os.getpgid(0)
     own = LedgerEntry(pid=os.getpid(), start_mark=mark, process_group=group, session_id=None)
     ledger.append(own)
-    ending = Ending()
+    wish = DrainWish()
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, ending.drain_wanted.set)
+    loop.add_signal_handler(signal.SIGTERM, wish.evict)
+    loop.add_signal_handler(signal.SIGUSR1, wish.hurry)
     clock = SystemClock()
     settings = order.settings
     git = Git(
@@ -133,40 +137,34 @@ async def serve(order: BootOrder) -> int:
         link = TownLink(order, calls, clock, SeededEntropy(), faults)
         kill_wait_ms = settings.limits.kill_wait_ms_max
         bodies = Bodies(order.instance_id, workplace, link, clock, tasks, kill_wait_ms=kill_wait_ms)
-        ending.watch_pipe(sys.stdin.fileno(), bodies, order.instance_id)
-        desk = ControlDesk(order, bodies, workplace, git, clock, faults, reach, pid=os.getpid())
+        watch_pipe(sys.stdin.fileno(), bodies, order.instance_id)
+        desk = ControlDesk(
+            order, bodies, link, workplace, git, clock, faults, reach, pid=os.getpid()
+        )
         app = ControlServer(order, desk).make_app()
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await runner.setup()
         os.umask(0o077)
         await web.UnixSite(runner, order.socket_path).start()
         os.umask(0o022)
+        asking = tasks.create_task(desk.ask_registry(), name="ask-registry")
         print("ready", flush=True)
-        await ending.wait()
-        await desk.drain()
+        await desk.drain(wish)
+        asking.cancel()
         await runner.cleanup()
         bodies.abandon()
     ledger.close()
     return 0
 
 
-class Ending:
-    """Which of the two ends came: a drain, or the end of the town's server."""
+def watch_pipe(descriptor: int, bodies: Bodies, instance_id: InstanceId) -> None:
+    """Die with the server at the other end of the pipe, also in the middle of a drain."""
 
-    def __init__(self) -> None:
-        self.drain_wanted = asyncio.Event()
+    def look() -> None:
+        if not os.read(descriptor, 4_096):
+            _die_with_agents(bodies, instance_id)
 
-    async def wait(self) -> None:
-        await self.drain_wanted.wait()
-
-    def watch_pipe(self, descriptor: int, bodies: Bodies, instance_id: InstanceId) -> None:
-        """Die with the server at the other end of the pipe, also in the middle of a drain."""
-
-        def look() -> None:
-            if not os.read(descriptor, 4_096):
-                _die_with_agents(bodies, instance_id)
-
-        asyncio.get_running_loop().add_reader(descriptor, look)
+    asyncio.get_running_loop().add_reader(descriptor, look)
 
 
 def _die_with_agents(bodies: Bodies, instance_id: InstanceId) -> None:

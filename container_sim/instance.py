@@ -60,8 +60,8 @@ class Instance:
         return self._process.returncode is not None
 
     def drain(self) -> None:
-        """Ask it to save its work and end."""
-        self._signal(signal.SIGTERM)
+        """Ask it to save its work and end at once: SIGTERM would let its agents finish first."""
+        self._signal(signal.SIGUSR1)
 
     def kill(self) -> None:
         """End the control server; the rest follows in `wait_gone`."""

@@ -71,7 +71,7 @@ class Container(Protocol):
         ...
 
     def drain(self) -> None:
-        """Ask it to save its work and end."""
+        """Ask it to save its work and end, without waiting for its agents to finish."""
         ...
 
     def kill(self) -> None:
@@ -196,7 +196,7 @@ class Places:
             return await instance.client.prove_merge(wanted, timeout_ms=left_ms)
 
     async def stop_container(self, town_id: TownId, *, timeout_ms: int) -> None:
-        """As the port says: SIGTERM, and SIGKILL when `timeout_ms` has passed; returns when no
+        """As the port says: a drain, and SIGKILL when `timeout_ms` has passed; returns when no
         process is left and it has been reported."""
         place = self._places.get(town_id)
         if place is None:

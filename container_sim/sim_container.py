@@ -90,6 +90,14 @@ class SimContainers(Places):
         instance.kill()
         return instance.instance_id
 
+    def evict_instance(self, town_id: TownId) -> InstanceId | None:
+        """SIGTERM to the town's control server; the instance that drains, None when none runs."""
+        instance = self._instances.get(town_id)
+        if instance is None or instance.is_over:
+            return None
+        instance.evict()
+        return instance.instance_id
+
     def crash(self) -> None:
         """The town's server ends: all containers with it, and nobody is told. Leave the context
         after this; nothing can be started any more."""

@@ -22,6 +22,7 @@ from boomtown.container_sim.boot_order import BootOrder
 from boomtown.container_sim.control_client import Answer, ControlClient, NoAnswer
 from boomtown.container_sim.control_desk import ControlDesk
 from boomtown.container_sim.deadlines import deadline
+from boomtown.container_sim.drain import DrainWish
 from boomtown.container_sim.faults import Faults
 from boomtown.container_sim.faulty_calls import FaultyCalls
 from boomtown.container_sim.faulty_way import FaultyWay
@@ -60,7 +61,7 @@ class SimInstance:
         self.pid = next(world.pids)
         self._order = order
         self._world = world
-        self._drain_wanted = asyncio.Event()
+        self._wish = DrainWish()
         self._ready = asyncio.Event()
         self._request_numbers = itertools.count(1)
         self._exit_code = 0
@@ -77,7 +78,11 @@ class SimInstance:
         return self._life.is_over or self._main.done()
 
     def drain(self) -> None:
-        self._drain_wanted.set()
+        self._wish.hurry()
+
+    def evict(self) -> None:
+        """SIGTERM, by nobody of the town's server: its agents may finish."""
+        self._wish.evict()
 
     def kill(self) -> None:
         """At once, as SIGKILL: nothing of it has any effect from here on."""
@@ -154,12 +159,20 @@ class SimInstance:
                 kill_wait_ms=limits.kill_wait_ms_max,
             )
             self._desk = ControlDesk(
-                order, bodies, workplace, git, world.clock, world.faults, life.reach, pid=self.pid
+                order,
+                bodies,
+                link,
+                workplace,
+                git,
+                world.clock,
+                world.faults,
+                life.reach,
+                pid=self.pid,
             )
             self._tasks = tasks
             self._ready.set()
-            await self._drain_wanted.wait()
-            await self._desk.drain()
+            tasks.create_task(self._desk.ask_registry(), name=f"ask-{self.instance_id}")
+            await self._desk.drain(self._wish)
             self._end(0)
             await asyncio.Event().wait()
 

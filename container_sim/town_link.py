@@ -3,7 +3,9 @@
 Heartbeats are best effort: the next one is never far, and a lost one costs nothing within the
 lease. A completion is repeated, with growing pauses and under one idempotency key, until the town
 has answered it with a 2xx or refused it with a 4xx, or this server ends; a town that never hears
-it learns from the lease. Nothing the town says here changes what a session does.
+it learns from the lease. The words about the container itself are said once each: its eviction,
+its question after the boot, and the nonce of a drain that it takes over from the instance before
+(town.md 7.3). Nothing the town says here changes what a session does.
 
 The container's token is refreshed once per call when it is refused with 401 (town.md 7.3).
 """
@@ -22,6 +24,7 @@ from boomtown.container_sim.faults import Faults
 from boomtown.container_sim.model import BodyState, SessionReport, StartSession
 from boomtown.container_sim.town_calls import TownCalls
 from boomtown.entropy import Entropy
+from boomtown.ids import SessionId
 from boomtown.wire import decode_json_as, encode_json, iso_from_ms
 
 CALL_MS_MAX = 10_000
@@ -40,6 +43,14 @@ class _TokenAnswer(msgspec.Struct, frozen=True):
     data: _Token
 
 
+class _Handed(msgspec.Struct, frozen=True):
+    drain_nonce: str | None = msgspec.field(name="drainNonce", default=None)
+
+
+class _BeatAnswer(msgspec.Struct, frozen=True):
+    data: _Handed
+
+
 class TownLink:
     """One per control server."""
 
@@ -47,12 +58,21 @@ class TownLink:
         self, order: BootOrder, calls: TownCalls, clock: Clock, entropy: Entropy, faults: Faults
     ) -> None:
         self._instance_id = order.instance_id
-        self._town_id = order.town_id
         self._token = order.container_token
         self._calls = calls
         self._clock = clock
         self._entropy = entropy
         self._faults = faults
+        self._town = f"/api/towns/{order.town_id}"
+        self._said_nonces: list[str] = []
+
+    async def tell_eviction(self) -> None:
+        """Say once that this container is told to end; failures are logged and forgotten."""
+        await self._say("container-eviction", {})
+
+    async def ask_registry(self, session_ids: tuple[SessionId, ...]) -> None:
+        """Ask once which sessions may be resumed; nothing is adopted, whatever the answer."""
+        await self._say("container-registry", {"session_ids": session_ids})
 
     async def send_heartbeat(
         self, order: StartSession, report: SessionReport, *, last_output_at_ms: int | None
@@ -69,9 +89,14 @@ class TownLink:
             body |= {"lastEventType": "output", "lastEventAt": iso_from_ms(last_output_at_ms)}
         if self._faults.take("heartbeat.lost") is not None:
             return
-        status = await self._post(order, "heartbeat", body, key=None)
+        status, text = await self._post(order, "heartbeat", body, key=None)
         if status is None or status >= 400:
             log.warning("heartbeat_failed session=%s status=%s", order.session_id, status)
+            return
+        nonce = _find_nonce(text)
+        if nonce is not None and nonce not in self._said_nonces:
+            self._said_nonces.append(nonce)
+            await self._say("container-ready", {"nonce": nonce})
 
     async def report_completed(self, order: StartSession, report: SessionReport) -> None:
         """Say how the session ended, until the town has heard it."""
@@ -87,7 +112,9 @@ class TownLink:
         tries = 0
         while True:
             is_lost = self._faults.take("completed.lost") is not None
-            status = None if is_lost else await self._post(order, "completed", body, key=key)
+            status = None
+            if not is_lost:
+                status, _ = await self._post(order, "completed", body, key=key)
             if status is not None and status < 500 and status not in TRY_AGAIN_STATUSES:
                 if status >= 400:
                     log.warning("completed_refused session=%s status=%s", order.session_id, status)
@@ -99,11 +126,10 @@ class TownLink:
 
     async def _post(
         self, order: StartSession, verb: str, body: dict[str, object], *, key: str | None
-    ) -> int | None:
-        """The answer's status; None where there was no answer."""
+    ) -> tuple[int | None, bytes]:
+        """As `_send`, from the session's agent."""
         rig_id = order.repository.rig_id
-        town = f"/api/towns/{self._town_id}"
-        path = f"{town}/rigs/{rig_id}/agents/{order.agent_id}/{verb}"
+        path = f"{self._town}/rigs/{rig_id}/agents/{order.agent_id}/{verb}"
         headers: dict[str, str] = {
             "X-Gastown-Agent-Id": order.agent_id,
             "X-Gastown-Rig-Id": rig_id,
@@ -111,17 +137,30 @@ class TownLink:
         }
         if key is not None:
             headers["Idempotency-Key"] = key
-        try:
-            status, _ = await self._send(path, body, headers)
-            if status == 401 and await self._refresh_token(town):
-                status, _ = await self._send(path, body, headers)
-        except (ConnectionError, TimeoutError) as error:
-            log.warning("town_unreachable verb=%s error=%s", verb, type(error).__name__)
-            return None
-        return status
+        return await self._send(path, body, headers)
 
-    async def _refresh_token(self, town: str) -> bool:
-        status, text = await self._send(f"{town}/refresh-container-token", {}, {})
+    async def _say(self, verb: str, body: dict[str, object]) -> None:
+        """A word about the container itself."""
+        status, _ = await self._send(f"{self._town}/{verb}", body, {})
+        if status is None or status >= 400:
+            log.warning("word_unheard verb=%s status=%s", verb, status)
+
+    async def _send(
+        self, path: str, body: dict[str, object], headers: dict[str, str]
+    ) -> tuple[int | None, bytes]:
+        """Status and body of the answer; no status where there was no answer."""
+        try:
+            status, text = await self._call(path, body, headers)
+            if status == 401 and await self._refresh_token():
+                status, text = await self._call(path, body, headers)
+        except (ConnectionError, TimeoutError) as error:
+            verb = path.rpartition("/")[2]
+            log.warning("town_unreachable verb=%s error=%s", verb, type(error).__name__)
+            return None, b""
+        return status, text
+
+    async def _refresh_token(self) -> bool:
+        status, text = await self._call(f"{self._town}/refresh-container-token", {}, {})
         if status >= 400:
             return False
         try:
@@ -130,7 +169,7 @@ class TownLink:
             return False
         return True
 
-    async def _send(
+    async def _call(
         self, path: str, body: dict[str, object], headers: dict[str, str]
     ) -> tuple[int, bytes]:
         named = headers | {
@@ -138,6 +177,14 @@ class TownLink:
             "Content-Type": "application/json",
         }
         return await self._calls.call("POST", path, named, encode_json(body))
+
+
+def _find_nonce(text: bytes) -> str | None:
+    """The drain that a heartbeat's answer hands over, if it does."""
+    try:
+        return decode_json_as(text, _BeatAnswer).data.drain_nonce
+    except msgspec.DecodeError:
+        return None
 
 
 class HttpCalls:

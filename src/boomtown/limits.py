@@ -102,6 +102,9 @@ class ContainerLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     boot_ms_max: int = 20_000  # from spawning a control server to its first answer
     kill_wait_ms_max: int = 5_000  # from SIGKILL to the last process gone
     drain_ms_max: int = 10_000  # decisions 52: a server's SIGTERM leaves containers this long
+    # decisions 52: an evicted container waits so long for its agents; with its drain it must end
+    # before the town gives the drain up (TownLimits.drain_ms_max, 420 s).
+    eviction_wait_ms: int = 300_000
     agent_run_ms_max: int = 3_600_000
     agent_output_bytes_max: int = 1_048_576  # the newest of it is kept
     git_command_ms_max: int = 600_000
