@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: venv demo run test soak hunt sim-hashes mutants check lint types wheel-check constraints clean
+.PHONY: venv demo run test bench sim soak hunt sim-hashes mutants check lint types wheel-check constraints clean
 
 # Make .venv with the pinned versions of constraints.txt and the project itself, editable.
 venv: .venv/.ready
@@ -45,6 +45,14 @@ hunt: venv
 # Record the traces of the first seeds, after a change that is meant to change them.
 sim-hashes: venv
 	PYTHONPATH=tests $(BIN)/python -m support.sim_hashes
+
+# Measure; prints ok or under for each target, and asserts nothing.
+bench: venv
+	$(BIN)/python benchmarks/run.py
+
+# 200 seeds of half a simulated hour with every fault, and 20 of them a second time.
+sim: venv
+	PYTHONPATH=tests $(BIN)/python -m support.sim_campaign docs/sim.log
 
 # Put each known defect back, one at a time, in a copy of the tree: its own tests must fail.
 mutants: venv
