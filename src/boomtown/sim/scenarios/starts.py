@@ -23,6 +23,8 @@ from boomtown.sim.scenarios.scripted_port import Script
 PLAIN = "create src/{name}.txt {name}\ncommit Add {name}\ndone\n"
 SLOW = "sleep 300\n" + PLAIN
 HANGING = "hang\n"
+# The session still works when the answer that was lost has timed out.
+UNHURRIED = msgspec.structs.replace(QUICK, work=Span(90 * SECOND_MS, 90 * SECOND_MS))
 SLOW_CLONE_MS = 200 * SECOND_MS
 NO_ROOM = Rejected(code=ErrorCode.CONTAINER_ERROR, message="no room")
 NO_HARNESS = Rejected(code=ErrorCode.UNKNOWN_HARNESS, message="no such harness")
@@ -169,6 +171,7 @@ SCENARIOS = (
         sentence="The answer of a review's start is lost: the claim stays, and one start is sent.",
         row=2,
         script=_lost_answer_of_a_review,
+        timings=UNHURRIED,
     ),
     Scenario(
         name="rejected-start-of-a-closed-bead",
