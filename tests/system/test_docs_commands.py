@@ -47,6 +47,8 @@ COMMANDS = {
     ".venv/bin/boomtown status": Way.RUN,
     ".venv/bin/boomtown chaos restart-containers": Way.RUN,
     ".venv/bin/boomtown doctor": Way.RUN,
+    ".venv/bin/boomtown sim --seeds 3 --hours 0.1": Way.RUN,
+    ".venv/bin/boomtown sim scenarios": Way.RUN,
     ".venv/bin/python examples/counter.py": Way.RUN,
 }
 # Pages whose blocks are run by a test of their own.
