@@ -17,7 +17,7 @@ from boomtown.actors.town.commands_of_agents import (
 from boomtown.actors.town.model import Agent, BeadStatus, Employment, Session
 from boomtown.actors.town.naming import identity_of
 from boomtown.actors.town.session_moves import request_stop
-from boomtown.actors.town.staffing import new_polecat, refinery_of
+from boomtown.actors.town.staffing import hire_agent, new_polecat, refinery_of
 from boomtown.actors.town.store_agents import (
     find_agent_by_identity,
     find_employed_agent,
@@ -25,7 +25,6 @@ from boomtown.actors.town.store_agents import (
     find_mayor,
     get_agent,
     get_rig_agent,
-    insert_agent,
     list_free_agents,
     update_agent,
 )
@@ -38,7 +37,7 @@ from boomtown.actors.town.views_of import agent_view
 from boomtown.container_sim.model import AgentRole
 from boomtown.error_codes import ErrorCode
 from boomtown.errors import Conflict, InvalidRequest
-from boomtown.ids import AgentId, RigId
+from boomtown.ids import RigId
 
 MAYOR_NAME = "Mayor"
 
@@ -110,32 +109,6 @@ def handle_reset_agent(tx: TownTransaction, caller: Caller, command: ResetAgent)
         waiting_since_ms=None,
     )
     return agent_view(tx, get_agent(tx, agent.agent_id))
-
-
-def hire_agent(
-    tx: TownTransaction, *, rig_id: RigId | None, role: AgentRole, name: str, identity: str
-) -> Agent:
-    """A new agent. Names and identities were checked by the caller."""
-    agent = Agent(
-        agent_id=AgentId(tx.new_id()),
-        rig_id=rig_id,
-        role=role,
-        name=name,
-        identity=identity,
-        employment=Employment.HIRED,
-        boss_id=None,
-        checkpoint=None,
-        status_message=None,
-        status_message_at_ms=None,
-        last_activity_at_ms=None,
-        stalled_at_ms=None,
-        waiting_since_ms=None,
-        created_at_ms=tx.now_ms,
-        offboarded_at_ms=None,
-        offboard_reason=None,
-    )
-    insert_agent(tx, agent)
-    return agent
 
 
 def offboard_agent(tx: TownTransaction, agent: Agent, *, reason: str) -> None:

@@ -17,7 +17,7 @@ from boomtown.actors.town.store_agents import (
 from boomtown.actors.town.store_town import get_town
 from boomtown.actors.town.transaction import TownTransaction
 from boomtown.container_sim.model import AgentRole
-from boomtown.ids import AgentId
+from boomtown.ids import AgentId, RigId
 
 REFINERY_NAME = "Refinery"
 
@@ -49,13 +49,16 @@ def free_identity(tx: TownTransaction, rig: Rig, *, role: AgentRole, name: str) 
     return identity
 
 
-def _hire(tx: TownTransaction, rig: Rig, *, role: AgentRole, name: str) -> Agent:
+def hire_agent(
+    tx: TownTransaction, *, rig_id: RigId | None, role: AgentRole, name: str, identity: str
+) -> Agent:
+    """A new agent. Names and identities were checked by the caller."""
     agent = Agent(
         agent_id=AgentId(tx.new_id()),
-        rig_id=rig.rig_id,
+        rig_id=rig_id,
         role=role,
         name=name,
-        identity=free_identity(tx, rig, role=role, name=name),
+        identity=identity,
         employment=Employment.HIRED,
         boss_id=None,
         checkpoint=None,
@@ -70,3 +73,8 @@ def _hire(tx: TownTransaction, rig: Rig, *, role: AgentRole, name: str) -> Agent
     )
     insert_agent(tx, agent)
     return agent
+
+
+def _hire(tx: TownTransaction, rig: Rig, *, role: AgentRole, name: str) -> Agent:
+    identity = free_identity(tx, rig, role=role, name=name)
+    return hire_agent(tx, rig_id=rig.rig_id, role=role, name=name, identity=identity)
