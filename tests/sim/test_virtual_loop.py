@@ -270,3 +270,46 @@ def test_same_seed_same_trace_pinned_across_versions() -> None:
     assert traced_run(3) == traced_run(3)
     assert traced_run(3) != traced_run(4)
     assert traced_run(3) == PINNED_DIGEST
+
+
+async def cancelling_order(workers: int) -> list[int]:
+    """The order in which a group that breaks cancels its tasks."""
+    cancelled: list[int] = []
+
+    async def work(number: int) -> None:
+        try:
+            await asyncio.sleep(DAY_MS)
+        finally:
+            cancelled.append(number)
+
+    async def break_the_group() -> None:
+        await asyncio.sleep(1)
+        raise ValueError
+
+    with pytest.raises(ExceptionGroup):
+        async with asyncio.TaskGroup() as group:
+            for number in range(workers):
+                group.create_task(work(number), name=f"worker {number}")
+            group.create_task(break_the_group(), name="breaker")
+    return cancelled
+
+
+def test_sets_of_tasks_are_gone_through_in_the_order_of_their_making() -> None:
+    """asyncio keeps a group's tasks in a set: by address, two runs would differ."""
+    cancelled = run_virtually(lambda loop: cancelling_order(50), Choices(seed=1, plan={}))
+    assert cancelled == list(range(50))
+
+
+async def waiting_order(count: int) -> list[int]:
+    """The order in which a set of futures comes out of asyncio.wait."""
+    loop = asyncio.get_running_loop()
+    futures = {loop.create_future(): number for number in range(count)}
+    for future in futures:
+        future.set_result(None)
+    done, _ = await asyncio.wait(set(futures))
+    return [futures[future] for future in done]
+
+
+def test_sets_of_futures_too() -> None:
+    seen = run_virtually(lambda loop: waiting_order(50), Choices(seed=1, plan={}))
+    assert seen == list(range(50))

@@ -71,6 +71,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.passes_per_instant_max = PASSES_PER_INSTANT_MAX
         self._timers = 0
         self._unnamed_tasks = 0
+        self._numbered = 0
         self._passes = 0
         self._instant_passes = 0
         selector = _InstantSelector(self)
@@ -79,6 +80,15 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._scheduled: list[asyncio.TimerHandle]
         # Timers nearer than this to one another are due together; asyncio compares floats.
         self._clock_resolution = 1e-6
+        self.set_task_factory(_NumberedTask)
+
+    def next_number(self) -> int:
+        """The place of a task or future among all that this loop has made."""
+        self._numbered += 1
+        return self._numbered
+
+    def create_future(self) -> asyncio.Future[Any]:
+        return _NumberedFuture(loop=self)
 
     def time(self) -> float:
         return self._now_s
@@ -158,6 +168,38 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def _process_events(self, event_list: object) -> None:
         """There are none."""
+
+
+class _NumberedFuture(asyncio.Future[Any]):
+    """Hashes by its number: asyncio keeps futures and tasks in sets, and goes through them where
+    order can be seen (a group that cancels, `asyncio.wait`); by address, two runs would differ."""
+
+    _number: int
+
+    def __new__(cls, *, loop: VirtualLoop) -> _NumberedFuture:
+        future = super().__new__(cls)
+        future._number = loop.next_number()
+        return future
+
+    def __hash__(self) -> int:
+        return self._number
+
+
+class _NumberedTask(asyncio.Task[Any]):
+    """The same for tasks. The number is there before the base's constructor hashes the task."""
+
+    _number: int
+
+    def __new__(cls, loop: VirtualLoop, coro: Any, **options: Any) -> _NumberedTask:
+        task = super().__new__(cls)
+        task._number = loop.next_number()
+        return task
+
+    def __init__(self, loop: VirtualLoop, coro: Any, **options: Any) -> None:
+        super().__init__(coro, loop=loop, **options)
+
+    def __hash__(self) -> int:
+        return self._number
 
 
 def _refusal(name: str) -> Callable[..., NoReturn]:
