@@ -282,15 +282,15 @@ async def cancelling_order(workers: int) -> list[int]:
         finally:
             cancelled.append(number)
 
-    async def break_the_group() -> None:
-        await asyncio.sleep(1)
-        raise ValueError
-
-    with pytest.raises(ExceptionGroup):
+    async def breaking_group() -> None:
         async with asyncio.TaskGroup() as group:
             for number in range(workers):
                 group.create_task(work(number), name=f"worker {number}")
-            group.create_task(break_the_group(), name="breaker")
+            await asyncio.sleep(1)
+            raise ValueError
+
+    with pytest.raises(ExceptionGroup):
+        await breaking_group()
     return cancelled
 
 

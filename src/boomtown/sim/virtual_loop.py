@@ -80,7 +80,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._scheduled: list[asyncio.TimerHandle]
         # Timers nearer than this to one another are due together; asyncio compares floats.
         self._clock_resolution = 1e-6
-        self.set_task_factory(_NumberedTask)
+        self.set_task_factory(_make_task)
 
     def next_number(self) -> int:
         """The place of a task or future among all that this loop has made."""
@@ -170,6 +170,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """There are none."""
 
 
+def _make_task(loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> asyncio.Task[Any]:
+    assert isinstance(loop, VirtualLoop)
+    return _NumberedTask(loop, coro, **options)
+
+
 class _NumberedFuture(asyncio.Future[Any]):
     """Hashes by its number: asyncio keeps futures and tasks in sets, and goes through them where
     order can be seen (a group that cancels, `asyncio.wait`); by address, two runs would differ."""
@@ -180,6 +185,9 @@ class _NumberedFuture(asyncio.Future[Any]):
         future = super().__new__(cls)
         future._number = loop.next_number()
         return future
+
+    def __init__(self, *, loop: VirtualLoop) -> None:
+        super().__init__(loop=loop)
 
     def __hash__(self) -> int:
         return self._number
