@@ -46,7 +46,7 @@ FOUND: tuple[Found, ...] = (
         "chaos.2=653,chaos.5=172,recipe.1=1",
         "effect before its row",
     ),
-    Found(PlantedBug.NO_FENCE, 0, 8, "chaos.0=1347,recipe.0=1", "body without a session"),
+    Found(PlantedBug.SILENCE_IS_DEATH, 0, 8, "chaos.0=1347,recipe.0=1", "body without a session"),
 )
 
 

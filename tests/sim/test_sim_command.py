@@ -24,10 +24,10 @@ def test_one_json_object_per_seed() -> None:
 
 
 def test_a_finding_is_reported_with_the_line_that_replays_it() -> None:
-    ran = CliRunner().invoke(main, [*REPLAY, "--bug", "no-fence"])
+    ran = CliRunner().invoke(main, [*REPLAY, "--bug", "silence-is-death"])
     assert ran.exit_code == 1
     assert "minute 1: partition at partition, passing 3" in ran.stderr
-    assert "again: boomtown sim replay --seed 0 --hours 0.1 --bug no-fence" in ran.stderr
+    assert "again: boomtown sim replay --seed 0 --hours 0.1 --bug silence-is-death" in ran.stderr
     assert "--plan 'chaos.0=1347,recipe.0=1'" in ran.stderr
     assert CliRunner().invoke(main, REPLAY).exit_code == 0
 

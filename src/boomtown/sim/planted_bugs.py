@@ -34,7 +34,7 @@ from boomtown.sim.vfs import DiskFlush
 class PlantedBug(enum.StrEnum):
     """What is wrong with the town."""
 
-    NO_FENCE = "no-fence"  # a silent session's bead is given away without proof of death
+    SILENCE_IS_DEATH = "silence-is-death"  # a probe or a stop that fails is taken for death
     NO_SYNC = "no-sync"  # commits are answered before the disk has them
     NO_FOLDER_SYNC = "no-folder-sync"  # new files are synced, their names are not
     EARLY_ALARM_DELETION = "early-alarm-deletion"  # the row goes before the handler has committed
@@ -46,7 +46,7 @@ def parts_with(bug: PlantedBug | None) -> ServerParts:
     match bug:
         case None:
             return ServerParts()
-        case PlantedBug.NO_FENCE:
+        case PlantedBug.SILENCE_IS_DEATH:
             return ServerParts(wrap_containers=trust_silence)
         case PlantedBug.NO_SYNC:
             return ServerParts(flush_of=FlushWithoutFiles)

@@ -102,6 +102,7 @@ class ServerParts(msgspec.Struct, frozen=True, kw_only=True):
     backend: type[SqliteBackend] = SqliteBackend
     wrap_containers: Callable[[Containers], Containers] = _as_it_is
     host: type[Host] = Host
+    town: type[Town] = Town
 
 
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
@@ -200,7 +201,7 @@ class TownServer:
             "TOWN_DEFAULTS": TownConfig(),
         }
         return world.parts.host(
-            classes={TOWN_CLASS: Town, OWNER_CLASS: Owner},
+            classes={TOWN_CLASS: world.parts.town, OWNER_CLASS: Owner},
             data_dir=DATA_DIR,
             clock=world.clock,
             entropy=self._entropy,
