@@ -116,7 +116,7 @@ def test_a_scenario_tells_its_run_as_json() -> None:
 
 
 def test_a_scenario_that_fails_says_why_and_exits_1() -> None:
-    command = ["sim", "--scenario", "probe-that-finds-nothing-once", "--bug", "no-fence"]
+    command = ["sim", "--scenario", "probe-that-finds-nothing-once", "--bug", "silence-is-death"]
     ran = CliRunner().invoke(main, command)
     assert ran.exit_code == 1
     assert ran.stdout.startswith("FAILED  probe-that-finds-nothing-once, seed 0: body without")
