@@ -35,7 +35,7 @@ soak: venv
 # planted bug must be found.
 SEED ?= 0
 SEEDS ?= 200
-BUGS := silence-is-death no-sync no-folder-sync early-alarm-deletion early-effect
+BUGS := no-fence silence-is-death no-sync no-folder-sync early-alarm-deletion early-effect
 hunt: venv
 	@half=$$(( $(SEEDS) / 2 )); printf '%s\n' $(SEED) $$(( $(SEED) + half )) \
 	  | xargs -P 2 -I{} $(BIN)/boomtown sim --seed {} --seeds $$half --hours 0.5

@@ -46,6 +46,16 @@ FOUND: tuple[Found, ...] = (
         "chaos.2=653,chaos.5=172,recipe.1=1",
         "effect before its row",
     ),
+    Found(
+        PlantedBug.NO_FENCE,
+        39,
+        21,
+        "chaos.13=1365,entropy.sim.git_refresh_ms.14=1777,entropy.sim.git_refresh_ms.15=158,"
+        "entropy.sim.work_ms.9=52272,entropy.sim.work_ms.10=25095,entropy.sim.work_ms.11=46395,"
+        "entropy.sim.work_ms.12=44300,entropy.sim.work_ms.13=57632,entropy.sim.work_ms.14=48351,"
+        "entropy.sim.work_ms.15=44638,entropy.sim.work_ms.25=44500,recipe.2=9,recipe.5=6",
+        "body without a session",
+    ),
     Found(PlantedBug.SILENCE_IS_DEATH, 0, 8, "chaos.0=1347,recipe.0=1", "body without a session"),
 )
 

@@ -12,12 +12,26 @@ from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any, assert_never, cast
 
+import msgspec
+
 from boomtown.actors.runtime.alarm_scheduler import Abandon, Deliver
 from boomtown.actors.runtime.alarms import AlarmOutcome
 from boomtown.actors.runtime.host import Host
 from boomtown.actors.runtime.ports import ObjectKey
 from boomtown.actors.runtime.sqlite_backend import SqliteBackend
+from boomtown.actors.town.commands import CommandRequest
+from boomtown.actors.town.commands_of_agents import (
+    Heartbeat,
+    ReportCompleted,
+    ReportDone,
+    ReportEviction,
+    ReportWaiting,
+)
+from boomtown.actors.town.fences import AGENT_CALLERS
 from boomtown.actors.town.ports import Containers
+from boomtown.actors.town.store_sessions import find_live_session
+from boomtown.actors.town.town import Town
+from boomtown.actors.town.views import Answer
 from boomtown.container_sim.model import (
     BodyState,
     NoContainer,
@@ -30,10 +44,14 @@ from boomtown.ids import AgentId, InstanceId, SessionId, TownId
 from boomtown.sim.town_server import ServerParts
 from boomtown.sim.vfs import DiskFlush
 
+# What an agent's program and its control server report: the inbox posts, and signs of life.
+WORDS = (ReportDone, ReportCompleted, ReportWaiting, ReportEviction, Heartbeat)
+
 
 class PlantedBug(enum.StrEnum):
     """What is wrong with the town."""
 
+    NO_FENCE = "no-fence"  # an agent's word counts for its session of that moment
     SILENCE_IS_DEATH = "silence-is-death"  # a probe or a stop that fails is taken for death
     NO_SYNC = "no-sync"  # commits are answered before the disk has them
     NO_FOLDER_SYNC = "no-folder-sync"  # new files are synced, their names are not
@@ -46,6 +64,8 @@ def parts_with(bug: PlantedBug | None) -> ServerParts:
     match bug:
         case None:
             return ServerParts()
+        case PlantedBug.NO_FENCE:
+            return ServerParts(town=FencelessTown)
         case PlantedBug.SILENCE_IS_DEATH:
             return ServerParts(wrap_containers=trust_silence)
         case PlantedBug.NO_SYNC:
@@ -87,6 +107,20 @@ class ForgetfulBackend(SqliteBackend):
             return await deliver(key, name, scheduled_at_ms, retry_count)
 
         super().serve_alarms(forget_and_deliver, abandon)
+
+
+class FencelessTown(Town):
+    """Asks who an agent is, and not which of its sessions speaks, as the reference does without
+    its fence: what an ended session says late, or twice, hits whatever the agent does now."""
+
+    async def execute(self, request: CommandRequest) -> Answer:
+        caller, command = request.caller, request.command
+        if caller.kind in AGENT_CALLERS and isinstance(command, WORDS):
+            live = find_live_session(self._begin(), command.agent_id)
+            if live is not None:
+                present = msgspec.structs.replace(caller, session_id=live.session_id)
+                request = msgspec.structs.replace(request, caller=present)
+        return await super().execute(request)
 
 
 class TrustingContainers:
