@@ -178,6 +178,9 @@ class TownWorld:
         self._asked: list[str] = []
         self._unhandled: list[str] = []
         self.network = Network(clock=self.clock, choices=choices, quality=settings.network)
+        # A container that denies a living session twice lies, and twice is proof (decisions 33):
+        # one denial in a run shows that one is none.
+        self._has_denied = False
         self.load = Load(
             clock=self.clock,
             choices=choices,
@@ -272,6 +275,9 @@ class TownWorld:
                 self.faults.arm(point, nth=nth, kind=kind)
                 self.trace.record("armed", point=point, nth=nth, kind=kind)
             case ContainerTrouble(point, wrong):
+                if wrong is _WRONG.MISSING and self._has_denied:
+                    return
+                self._has_denied |= wrong is _WRONG.MISSING
                 fault = container_faults.Fault(
                     point=point,
                     nth=1 + nth % 3,
