@@ -278,6 +278,9 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     created_at_ms: int
     offboarded_at_ms: int | None
     offboard_reason: str | None
+    offboarded_by: str | None = None
+    template: str | None = None  # the role template it was hired by; None: made by the town
+    config: dict[str, Any] = {}  # what the hire said otherwise than the template
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
@@ -312,6 +315,9 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     ended_at_ms: int | None
     end_reason: str | None
     restored_from: SessionId | None
+    prompt: str | None = None  # a spawn's own words; None: made from the bead
+    made_bead: bool = False  # by the spawn: a rolled-back seed takes its bead with it
+    ended_by: str | None = None  # who had it ended, where a person or an agent did
 
 
 LIVE_SESSION_STATES = frozenset(

@@ -142,7 +142,10 @@ CREATE TABLE agents (
     waiting_since_ms    INTEGER,
     created_at_ms       INTEGER NOT NULL,
     offboarded_at_ms    INTEGER,
-    offboard_reason     TEXT
+    offboard_reason     TEXT,
+    offboarded_by       TEXT,
+    template            TEXT,                      -- the role template it was hired by
+    config              TEXT NOT NULL DEFAULT '{}' -- JSON object, what the hire said otherwise
 ) STRICT, WITHOUT ROWID;
 
 CREATE UNIQUE INDEX one_employed_name_per_rig ON agents (rig_id, name)
@@ -182,6 +185,9 @@ CREATE TABLE sessions (
     ended_at_ms         INTEGER,
     end_reason          TEXT,
     restored_from       TEXT,
+    prompt              TEXT,                      -- a spawn's own words; NULL: made from the bead
+    made_bead           INTEGER NOT NULL DEFAULT 0 CHECK (made_bead IN (0, 1)), -- by the spawn
+    ended_by            TEXT,                      -- who had it ended, where a person or agent did
     CHECK ((state = 'ended') = (ended_at_ms IS NOT NULL)),
     UNIQUE (agent_id, generation)
 ) STRICT, WITHOUT ROWID;

@@ -10,7 +10,7 @@ from boomtown.error_codes import ErrorCode
 from boomtown.errors import NotFound
 from boomtown.ids import AgentId, RigId
 
-AGENTS = Table("agents", Agent, key="agent_id", json=frozenset({"checkpoint"}))
+AGENTS = Table("agents", Agent, key="agent_id", json=frozenset({"checkpoint", "config"}))
 
 _LIST_AGENTS = f"{AGENTS.select} ORDER BY created_at_ms, agent_id"
 _LIST_RIG_AGENTS = (

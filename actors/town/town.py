@@ -17,20 +17,19 @@ alarm; all but InitTown are answered TOWN_NOT_FOUND (row 93).
 
 from __future__ import annotations
 
-from importlib import resources
-
 from boomtown.actors import AlarmInfo, DurableObject, DurableObjectState, Env
 from boomtown.actors.town.answers import LoopFacts, run_question
 from boomtown.actors.town.commands import CommandRequest, DestroyTown
 from boomtown.actors.town.execution import QUIET, run_command
 from boomtown.actors.town.questions import QuestionRequest
+from boomtown.actors.town.schema_files import town_schema
 from boomtown.actors.town.store_town import find_town
 from boomtown.actors.town.town_loop import TownLoop
 from boomtown.actors.town.transaction import TownTransaction
 from boomtown.actors.town.views import Answer
 
 _HAS_SCHEMA = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'town'"
-_SCHEMA = resources.files("boomtown.actors.town").joinpath("schema.sql").read_text("utf-8")
+_SCHEMA = town_schema()
 
 
 class Town(DurableObject):

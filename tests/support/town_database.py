@@ -13,6 +13,7 @@ from typing import Any
 import apsw
 import msgspec
 
+from boomtown.actors.town.schema_files import SCHEMA_FILES
 from boomtown.actors.town.transaction import TownTransaction
 from boomtown.entropy import SeededEntropy
 from boomtown.limits import TownLimits
@@ -46,15 +47,16 @@ def _connect() -> Any:
 
 
 def open_town_transaction(*, limits: TownLimits | None = None) -> TownTransaction:
-    """An empty town database with the schema."""
-    return open_transaction("schema.sql", limits=limits)
+    """An empty town database with all its tables."""
+    return open_transaction(*SCHEMA_FILES, limits=limits)
 
 
-def open_transaction(schema: str, *, limits: TownLimits | None = None) -> TownTransaction:
-    """An empty database with the tables of a file of actors/town, foreign keys on."""
+def open_transaction(*schemas: str, limits: TownLimits | None = None) -> TownTransaction:
+    """An empty database with the tables of files of actors/town, foreign keys on."""
     connection = _connect()
     connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute(resources.files("boomtown.actors.town").joinpath(schema).read_text())
+    for schema in schemas:
+        connection.execute(resources.files("boomtown.actors.town").joinpath(schema).read_text())
 
     def nested(work: Callable[[], Any]) -> Any:
         with connection:
