@@ -107,7 +107,9 @@ class AlarmIndex:
         written = self._write(object_id, name, at_ms)
         if self._database.wal_end >= self._wal_bytes_due:
             self._kept_back = []
-            checkpointed = self._commit_path.run_job(self._database.checkpoint)
+            checkpointed = self._commit_path.run_checkpoint(
+                self._database.checkpoint, self._database.wal_path
+            )
             checkpointed.add_done_callback(self._end_checkpoint)
         return written
 
@@ -142,7 +144,9 @@ class AlarmIndex:
     async def aclose(self) -> None:
         """Close the file, once everything is durable."""
         await self._commit_path.close_database(
-            self._database.checkpoint_and_close, self._database.wal_path
+            self._database.close,
+            self._database.wal_path,
+            checkpoint=self._database.checkpoint,
         )
 
 

@@ -152,10 +152,25 @@ class FileCommitPath:
         self._start_soon()
         return durable
 
-    async def close_database(self, close: Callable[[], None], wal_path: Path) -> None:
-        """As the port says. A log that comes back is looked at as at first; `close` runs also
-        when the path is broken, and its error is raised here."""
-        await self.run_job(close)
+    def run_checkpoint(
+        self, checkpoint: Callable[[], bool], wal_path: Path
+    ) -> asyncio.Future[None]:
+        return self.run_job(checkpoint)
+
+    async def close_database(
+        self, close: Callable[[], None], wal_path: Path, *, checkpoint: Callable[[], bool] | None
+    ) -> None:
+        """As the port says; each log is left empty. A log that comes back is looked at as at
+        first; `close` runs also when the path is broken, and its error is raised here."""
+
+        def end() -> None:
+            try:
+                if checkpoint is not None:
+                    checkpoint()
+            finally:
+                close()
+
+        await self.run_job(end)
         self._known_files.discard(wal_path)
 
     def run_job(self, job: Job) -> asyncio.Future[None]:

@@ -102,6 +102,7 @@ class Database:
         self.wal_path = path.with_name(path.name + WAL_SUFFIX)
         self.wal_generation = 1
         self.wal_end = 0
+        self._has_committed = False  # since it was opened
         self.is_guarded = False  # while a user's statement is compiled or stepped
         self._vfs = options.vfs or ""
         connection = apsw.Connection(
@@ -166,6 +167,7 @@ class Database:
             log.xClose()
 
     def _note_commit(self, _: SqliteConnection, __: str, frames: int) -> int:
+        self._has_committed = True
         self.wal_end = WAL_HEADER_BYTES + frames * (FRAME_HEADER_BYTES + self.page_size)
         return apsw.SQLITE_OK
 
@@ -245,7 +247,8 @@ class Database:
 
     def commit_of(self, key: ObjectKey) -> Commit:
         """What the log holds now, for the commit path."""
-        return Commit(key, self.wal_path, self.wal_generation, self.wal_end)
+        is_found = not self._has_committed
+        return Commit(key, self.wal_path, self.wal_generation, self.wal_end, is_found)
 
     def checkpoint(self) -> bool:
         """Move the log's content into the main file, both synced, and empty the log. False where
@@ -257,13 +260,6 @@ class Database:
         self.wal_generation += 1
         self.wal_end = 0
         return True
-
-    def checkpoint_and_close(self) -> None:
-        """Both; the file is closed even where the checkpoint fails."""
-        try:
-            self.checkpoint()
-        finally:
-            self.close()
 
     def close(self) -> None:
         """Close the file; the log stays as it is. Harmless when closed."""

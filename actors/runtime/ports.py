@@ -41,6 +41,7 @@ class Commit(msgspec.Struct, frozen=True):
     wal_path: Path
     wal_generation: int  # grows by one at every checkpoint that restarts the log
     wal_end: int  # bytes of the log that hold committed frames; 0 when nothing was written
+    is_found: bool = False  # nothing was committed since the file was opened: `wal_end` is its size
 
 
 class ObjectGate(Protocol):
@@ -81,13 +82,19 @@ class CommitPath(Protocol):
         for one object; None where replies need not wait (`Durability.PROCESS`)."""
         ...
 
-    def run_job(self, job: Callable[[], object]) -> asyncio.Future[None]:
-        """Run `job` (a checkpoint) off the loop thread, after every commit submitted so far. The
-        caller keeps everybody else from that connection until the future is done."""
+    def run_checkpoint(
+        self, checkpoint: Callable[[], bool], wal_path: Path
+    ) -> asyncio.Future[None]:
+        """Run `checkpoint`, which says whether it emptied the log, off the loop thread, after
+        every commit submitted so far. The caller keeps everybody else from that connection until
+        the future is done."""
         ...
 
-    async def close_database(self, close: Callable[[], None], wal_path: Path) -> None:
-        """Run `close` off the loop thread, after every commit of that log is durable."""
+    async def close_database(
+        self, close: Callable[[], None], wal_path: Path, *, checkpoint: Callable[[], bool] | None
+    ) -> None:
+        """Run `close` off the loop thread, after every commit of that log is durable; before it,
+        where the path thinks it worth it, `checkpoint`."""
         ...
 
     async def aclose(self) -> None:

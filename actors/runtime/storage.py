@@ -264,16 +264,17 @@ class Storage:
         self._transactions.shut(reason or reset_error("The object was reset"))
 
     async def close(self) -> None:
-        """Close the file once everything committed is durable. An object that was not reset
-        leaves an empty log. Nothing may use the storage any more."""
+        """Close the file once everything committed is durable. Nothing may use the storage any
+        more."""
         if not self._transactions.is_broken:
             self._transactions.commit()
             await self._transactions.sync()
-        is_checkpointed = not self._transactions.is_broken
+        is_whole = not self._transactions.is_broken
         self._transactions.shut(RuntimeError("The storage of this object was closed"))
         await self._commit_path.close_database(
-            self._database.checkpoint_and_close if is_checkpointed else self._database.close,
+            self._database.close,
             self._database.wal_path,
+            checkpoint=self._database.checkpoint if is_whole else None,
         )
 
 

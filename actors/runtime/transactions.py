@@ -436,7 +436,9 @@ class Transactions:
         """The critical section in which the flusher has the connection."""
         try:
             await self._until_committed()
-            await self._commit_path.run_job(self._database.checkpoint)
+            await self._commit_path.run_checkpoint(
+                self._database.checkpoint, self._database.wal_path
+            )
         finally:
             self._is_checkpointing = False
         # An unfinished cursor prevented it: not before the log has grown by as much again.

@@ -9,6 +9,24 @@ from __future__ import annotations
 import msgspec
 
 
+class CommitLogLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Bounds of the shared commit log (commit-log.md); all segments together bound a recovery."""
+
+    segment_bytes: int = 4 * 1024 * 1024  # written full of zeros once: some 10 ms
+    segments_max: int = 16  # 64 MB in all, which a recovery reads in a second or two
+    # A longer range is synced in the object's own log: writing it twice costs more than a sync.
+    record_bytes_max: int = 256 * 1024
+    wal_bytes_kept_max: int = 64 * 1024  # an object that is closed with more is checkpointed
+    template_files_max: int = 64  # ready for new objects; as many as were wanted lately
+    name_bytes_max: int = 4096  # of a database's path under the data directory
+
+    def __post_init__(self) -> None:
+        assert self.segments_max >= 2  # one fills while the other is emptied
+        assert self.record_bytes_max >= 0
+        # A record with its name fits any fresh segment.
+        assert self.record_bytes_max + self.name_bytes_max + 1024 <= self.segment_bytes
+
+
 class RuntimeLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Bounds of the durable-object runtime."""
 
@@ -25,6 +43,7 @@ class RuntimeLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     value_bytes_max: int = 4 * 1024 * 1024  # durable-actors 4.4: of a string, a blob, a key, a row
     value_depth_max: int = 200  # containers in containers; deeper is a cycle, or might as well be
     wal_bytes_checkpoint: int = 4 * 1024 * 1024  # a checkpoint is due past this size
+    log: CommitLogLimits = CommitLogLimits()
     sql_text_bytes_max: int = 100_000  # durable-actors 4.4, as are the seven below
     sql_columns_max: int = 100
     sql_bindings_max: int = 100
@@ -34,15 +53,34 @@ class RuntimeLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     sql_program_steps_max: int = 25_000
     sql_trigger_depth_max: int = 10
     sql_function_arguments_max: int = 127
+    sockets_per_object_max: int = 32_768  # durable-actors 6, as are the six below
+    socket_tags_max: int = 10
+    socket_tag_characters_max: int = 256
+    socket_attachment_bytes_max: int = 16_384
+    socket_auto_response_bytes_max: int = 2_048
+    socket_event_timeout_ms_max: int = 604_800_000
+    socket_message_bytes_max: int = 32 * 1024 * 1024
+    # On their way to one reader; whoever is slower loses its connection. A hub that replays its
+    # history to a newcomer in one turn must fit.
+    socket_queue_messages_max: int = 16_384
+    socket_queue_bytes_max: int = 64 * 1024 * 1024
     alarm_deliveries_max: int = 64  # at once, per host: a restart may find thousands overdue
     alarm_retries_max: int = 6  # durable-actors 5.4: the seventh failure gives up
     alarm_retry_base_ms: int = 2_000  # doubles with each counted failure
     alarm_retry_jitter_percent: int = 25
     alarm_uncounted_retry_ms_max: int = 1_024_000  # the doubling of uncounted failures ends here
+    schedule_name_bytes_max: int = 1_024  # as of an object's name
+    schedule_pass_ms_max: int = 60_000  # of one delivery; runs that are due then wait for the next
+    schedule_starts_max: int = 6  # runs that began and never ended, as alarm_retries_max
+    schedule_pause_ms: int = 64_000  # after deliveries that broke the object each time: the last
+    schedule_dead_letters_max: int = 1_000  # per object, the newest are kept
+    schedule_error_bytes_max: int = 2_000  # of a failed run, kept with its schedule
 
     def __post_init__(self) -> None:
         assert self.idle_ms < self.alarm_handler_ms_max
+        assert self.schedule_pass_ms_max < self.alarm_handler_ms_max
         assert self.evictions_per_sweep_max <= self.open_databases_max
+        assert self.socket_message_bytes_max <= self.socket_queue_bytes_max
 
 
 class TownLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -88,9 +88,11 @@ class CommitPathStory:
                 await asyncio.gather(*replies)
                 turn = round_number % len(KEYS)
                 if round_number in (1, 3):
-                    await path.run_job(opened[turn].checkpoint)
+                    await path.run_checkpoint(opened[turn].checkpoint, opened[turn].wal_path)
                 if round_number == 2:
-                    await path.close_database(opened[turn].close, opened[turn].wal_path)
+                    await path.close_database(
+                        opened[turn].close, opened[turn].wal_path, checkpoint=None
+                    )
                     opened[turn] = await self._open(vfs, KEYS[turn], path, ledger)
             await path.aclose()
         finally:

@@ -140,7 +140,7 @@ async def test_a_database_is_closed_after_its_commits_are_durable() -> None:
     synced_at_close: list[list[Path]] = []
     durable = desk.submit(commit_of("a"))
     await desk.path.close_database(
-        lambda: synced_at_close.append(list(desk.flush.synced)), DATA / "actors/a"
+        lambda: synced_at_close.append(list(desk.flush.synced)), DATA / "actors/a", checkpoint=None
     )
     assert durable.done()
     assert synced_at_close == [[DATA / "actors/a"]]
@@ -152,21 +152,21 @@ async def test_closing_works_on_a_broken_path_and_raises_its_own_error() -> None
     desk.submit(commit_of("a"))
     await run_passes()
     closed: list[bool] = []
-    await desk.path.close_database(lambda: closed.append(True), DATA / "actors/a")
+    await desk.path.close_database(lambda: closed.append(True), DATA / "actors/a", checkpoint=None)
     assert closed == [True]
 
     def fail() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        await desk.path.close_database(fail, DATA / "actors/a")
+        await desk.path.close_database(fail, DATA / "actors/a", checkpoint=None)
 
 
 async def test_process_durability_syncs_nothing_and_still_closes() -> None:
     desk = Desk(Durability.PROCESS)
     assert desk.path.submit(commit_of("a")) is None
     closed: list[bool] = []
-    await desk.path.close_database(lambda: closed.append(True), DATA / "actors/a")
+    await desk.path.close_database(lambda: closed.append(True), DATA / "actors/a", checkpoint=None)
     assert closed == [True]
     assert desk.flush.synced == []
 
