@@ -55,10 +55,21 @@ class ErrorCode(enum.StrEnum):
     INVALID_QUERY = "INVALID_QUERY"
     INVALID_GIT_URL = "INVALID_GIT_URL"
     INVALID_BRANCH = "INVALID_BRANCH"
+    INVALID_REPO = "INVALID_REPO"
     INVALID_AGENT_NAME = "INVALID_AGENT_NAME"
+    UNKNOWN_TEMPLATE = "UNKNOWN_TEMPLATE"
+    MAYOR_NOT_REMOVABLE = "MAYOR_NOT_REMOVABLE"
+    REASSIGN_TARGET_INVALID = "REASSIGN_TARGET_INVALID"
+    CONFLICTING_OPTIONS = "CONFLICTING_OPTIONS"
     DEPENDENCY_CYCLE = "DEPENDENCY_CYCLE"
     UNKNOWN_HARNESS = "UNKNOWN_HARNESS"
     AGENT_COMMAND_NOT_FOUND = "AGENT_COMMAND_NOT_FOUND"
+    AGENT_BINARY_NOT_FOUND = "AGENT_BINARY_NOT_FOUND"
+    BRANCH_NOT_FETCHED = "BRANCH_NOT_FETCHED"
+    RIG_ID_REQUIRED = "RIG_ID_REQUIRED"
+    PROMPT_TOO_LONG = "PROMPT_TOO_LONG"
+    MESSAGE_REQUIRED = "MESSAGE_REQUIRED"
+    MESSAGE_TOO_LONG = "MESSAGE_TOO_LONG"
     PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE"
     INVALID_HTTP = "INVALID_HTTP"
     HEADERS_TOO_LARGE = "HEADERS_TOO_LARGE"
@@ -70,6 +81,8 @@ class ErrorCode(enum.StrEnum):
     FORBIDDEN_TOWN = "FORBIDDEN_TOWN"
     FORBIDDEN_RIG = "FORBIDDEN_RIG"
     FORBIDDEN_AGENT = "FORBIDDEN_AGENT"
+    ACTION_DENIED = "ACTION_DENIED"
+    NOT_YOUR_BOSS = "NOT_YOUR_BOSS"
     LOCAL_ONLY = "LOCAL_ONLY"
     DEVELOPMENT_ONLY = "DEVELOPMENT_ONLY"
     # what it named
@@ -81,6 +94,10 @@ class ErrorCode(enum.StrEnum):
     RIG_NOT_FOUND = "RIG_NOT_FOUND"
     BEAD_NOT_FOUND = "BEAD_NOT_FOUND"
     AGENT_NOT_FOUND = "AGENT_NOT_FOUND"
+    REASSIGN_TARGET_NOT_FOUND = "REASSIGN_TARGET_NOT_FOUND"
+    NO_COORDINATOR = "NO_COORDINATOR"
+    WATCH_NOT_FOUND = "WATCH_NOT_FOUND"
+    MEMORY_NOT_FOUND = "MEMORY_NOT_FOUND"
     SESSION_NOT_FOUND = "SESSION_NOT_FOUND"
     CONVOY_NOT_FOUND = "CONVOY_NOT_FOUND"
     REVIEW_NOT_FOUND = "REVIEW_NOT_FOUND"
@@ -92,12 +109,19 @@ class ErrorCode(enum.StrEnum):
     TOWN_BUSY = "TOWN_BUSY"
     TOWN_PAUSED = "TOWN_PAUSED"
     AGENT_NAME_TAKEN = "AGENT_NAME_TAKEN"
+    AGENT_HAS_WORKERS = "AGENT_HAS_WORKERS"
+    AGENT_OFFBOARDED = "AGENT_OFFBOARDED"
+    REPO_ALREADY_WATCHED = "REPO_ALREADY_WATCHED"
     AGENT_BUSY = "AGENT_BUSY"
     AGENT_NOT_HOOKED = "AGENT_NOT_HOOKED"
     BEAD_ALREADY_HOOKED = "BEAD_ALREADY_HOOKED"
     BEAD_NOT_HOOKABLE = "BEAD_NOT_HOOKABLE"
     BEAD_NOT_FAILED = "BEAD_NOT_FAILED"
     BEAD_BUSY = "BEAD_BUSY"
+    BRANCH_CHECKED_OUT_ELSEWHERE = "BRANCH_CHECKED_OUT_ELSEWHERE"
+    SESSION_TERMINATED = "SESSION_TERMINATED"
+    SESSION_INCOMPLETE_HANDLE = "SESSION_INCOMPLETE_HANDLE"
+    SESSION_NOT_RESTORABLE = "SESSION_NOT_RESTORABLE"
     ILLEGAL_TRANSITION = "ILLEGAL_TRANSITION"
     CONVOY_NOT_STAGED = "CONVOY_NOT_STAGED"
     CONVOY_ENDED = "CONVOY_ENDED"
@@ -109,6 +133,7 @@ class ErrorCode(enum.StrEnum):
     GIT_UNREACHABLE = "GIT_UNREACHABLE"
     GIT_NOT_FOUND = "GIT_NOT_FOUND"
     CONTAINER_ERROR = "CONTAINER_ERROR"
+    RUNTIME_UNAVAILABLE = "RUNTIME_UNAVAILABLE"
     TOWN_DRAINING = "TOWN_DRAINING"
     OVERLOADED = "OVERLOADED"
     STARTING_UP = "STARTING_UP"
@@ -135,10 +160,21 @@ REGISTRY: dict[ErrorCode, ErrorSpec] = {
     _C.INVALID_QUERY: _S(_K.BAD_REQUEST, "A query parameter is not valid"),
     _C.INVALID_GIT_URL: _S(_K.BAD_REQUEST, "Not a git address that this server may use"),
     _C.INVALID_BRANCH: _S(_K.BAD_REQUEST, "Not a valid branch name"),
+    _C.INVALID_REPO: _S(_K.BAD_REQUEST, "Not a repository of a forge that this server knows"),
     _C.INVALID_AGENT_NAME: _S(_K.BAD_REQUEST, "Not a valid agent name"),
+    _C.UNKNOWN_TEMPLATE: _S(_K.BAD_REQUEST, "There is no role template of that name"),
+    _C.MAYOR_NOT_REMOVABLE: _S(_K.BAD_REQUEST, "A town keeps its mayor"),
+    _C.REASSIGN_TARGET_INVALID: _S(_K.BAD_REQUEST, "Workers cannot be given to this agent"),
+    _C.CONFLICTING_OPTIONS: _S(_K.BAD_REQUEST, "Say reassignTo or force, not both"),
     _C.DEPENDENCY_CYCLE: _S(_K.BAD_REQUEST, "The dependencies form a cycle"),
     _C.UNKNOWN_HARNESS: _S(_K.BAD_REQUEST, "No harness of that name is configured"),
     _C.AGENT_COMMAND_NOT_FOUND: _S(_K.BAD_REQUEST, "The agent command does not exist"),
+    _C.AGENT_BINARY_NOT_FOUND: _S(_K.BAD_REQUEST, "The harness's program does not exist"),
+    _C.BRANCH_NOT_FETCHED: _S(_K.BAD_REQUEST, "The branch is nowhere to be had; fetch or create it"),
+    _C.RIG_ID_REQUIRED: _S(_K.BAD_REQUEST, "rig_id is required"),
+    _C.PROMPT_TOO_LONG: _S(_K.BAD_REQUEST, "The prompt is too long"),
+    _C.MESSAGE_REQUIRED: _S(_K.BAD_REQUEST, "message is required"),
+    _C.MESSAGE_TOO_LONG: _S(_K.BAD_REQUEST, "The message is too long"),
     _C.PAYLOAD_TOO_LARGE: _S(_K.TOO_LARGE, "The body is too large"),
     _C.INVALID_HTTP: _S(_K.BAD_REQUEST, "The request is not valid HTTP"),
     _C.HEADERS_TOO_LARGE: _S(_K.TOO_LARGE, "The request line or its headers are too large", 431),
@@ -149,6 +185,8 @@ REGISTRY: dict[ErrorCode, ErrorSpec] = {
     _C.FORBIDDEN_TOWN: _S(_K.FORBIDDEN, "Token townId does not match route"),
     _C.FORBIDDEN_RIG: _S(_K.FORBIDDEN, "Token rigId does not match route"),
     _C.FORBIDDEN_AGENT: _S(_K.FORBIDDEN, "Token agentId does not match route"),
+    _C.ACTION_DENIED: _S(_K.FORBIDDEN, "The agent's role does not allow this action"),
+    _C.NOT_YOUR_BOSS: _S(_K.FORBIDDEN, "A worker may write to no coordinator but its own"),
     _C.LOCAL_ONLY: _S(_K.FORBIDDEN, "Allowed only from this machine"),
     _C.DEVELOPMENT_ONLY: _S(_K.FORBIDDEN, "Only a development server does this"),
     _C.ROUTE_NOT_FOUND: _S(_K.NOT_FOUND, "Not found"),
@@ -159,6 +197,10 @@ REGISTRY: dict[ErrorCode, ErrorSpec] = {
     _C.RIG_NOT_FOUND: _S(_K.NOT_FOUND, "Rig not found"),
     _C.BEAD_NOT_FOUND: _S(_K.NOT_FOUND, "Bead not found"),
     _C.AGENT_NOT_FOUND: _S(_K.NOT_FOUND, "Agent not found"),
+    _C.REASSIGN_TARGET_NOT_FOUND: _S(_K.NOT_FOUND, "There is no such coordinator to reassign to"),
+    _C.NO_COORDINATOR: _S(_K.NOT_FOUND, "There is no such coordinator"),
+    _C.WATCH_NOT_FOUND: _S(_K.NOT_FOUND, "Watch not found"),
+    _C.MEMORY_NOT_FOUND: _S(_K.NOT_FOUND, "The memory has no such key"),
     _C.SESSION_NOT_FOUND: _S(_K.NOT_FOUND, "Session not found"),
     _C.CONVOY_NOT_FOUND: _S(_K.NOT_FOUND, "Convoy not found"),
     _C.REVIEW_NOT_FOUND: _S(_K.NOT_FOUND, "Review not found"),
@@ -169,12 +211,19 @@ REGISTRY: dict[ErrorCode, ErrorSpec] = {
     _C.TOWN_BUSY: _S(_K.CONFLICT, "The town has live work"),
     _C.TOWN_PAUSED: _S(_K.CONFLICT, "The town is paused"),
     _C.AGENT_NAME_TAKEN: _S(_K.CONFLICT, "The name or identity belongs to another agent"),
+    _C.AGENT_HAS_WORKERS: _S(_K.CONFLICT, "The agent has workers"),
+    _C.AGENT_OFFBOARDED: _S(_K.CONFLICT, "The agent is no longer employed"),
+    _C.REPO_ALREADY_WATCHED: _S(_K.CONFLICT, "Another agent watches the repository"),
     _C.AGENT_BUSY: _S(_K.CONFLICT, "The agent has a live session"),
     _C.AGENT_NOT_HOOKED: _S(_K.CONFLICT, "The agent is hooked to nothing that this call fits"),
     _C.BEAD_ALREADY_HOOKED: _S(_K.CONFLICT, "Another session works on the bead"),
     _C.BEAD_NOT_HOOKABLE: _S(_K.CONFLICT, "Beads of this kind cannot be hooked"),
     _C.BEAD_NOT_FAILED: _S(_K.CONFLICT, "Only a failed bead can be retried"),
     _C.BEAD_BUSY: _S(_K.CONFLICT, "The bead has a live session"),
+    _C.BRANCH_CHECKED_OUT_ELSEWHERE: _S(_K.CONFLICT, "The branch is checked out in another worktree"),
+    _C.SESSION_TERMINATED: _S(_K.CONFLICT, "The session has ended"),
+    _C.SESSION_INCOMPLETE_HANDLE: _S(_K.CONFLICT, "The session lacks what this needs"),
+    _C.SESSION_NOT_RESTORABLE: _S(_K.CONFLICT, "Only an ended session can be restored"),
     _C.ILLEGAL_TRANSITION: _S(_K.CONFLICT, "The bead's status does not allow this change"),
     _C.CONVOY_NOT_STAGED: _S(_K.CONFLICT, "The convoy is not staged"),
     _C.CONVOY_ENDED: _S(_K.CONFLICT, "The convoy has ended"),
@@ -185,6 +234,7 @@ REGISTRY: dict[ErrorCode, ErrorSpec] = {
     _C.GIT_UNREACHABLE: _S(_K.BAD_GATEWAY, "The git repository cannot be reached"),
     _C.GIT_NOT_FOUND: _S(_K.UNAVAILABLE, "The git program is not installed"),
     _C.CONTAINER_ERROR: _S(_K.BAD_GATEWAY, "The container did not do as told"),
+    _C.RUNTIME_UNAVAILABLE: _S(_K.UNAVAILABLE, "Nothing can be started now; try again"),
     _C.TOWN_DRAINING: _S(_K.UNAVAILABLE, "The town's container is draining"),
     _C.OVERLOADED: _S(_K.UNAVAILABLE, "Too much at once; try again", 429),
     _C.STARTING_UP: _S(_K.UNAVAILABLE, "The server is starting"),

@@ -125,6 +125,10 @@ class TownLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     list_limit_default: int = 100
     processed_inbox_kept_ms: int = 7 * 86_400_000
     idempotency_kept_ms: int = 86_400_000  # decisions 53
+    # What one agent may leave in a town's database: notes, not documents.
+    memory_entries_max: int = 1_000
+    memory_value_bytes_max: int = 65_536
+    watches_per_agent_max: int = 200  # a patrol asks the forge about each
 
     def __post_init__(self) -> None:
         assert self.heartbeat_ms * 3 <= self.lease_ms
@@ -163,6 +167,23 @@ class ContainerLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         assert self.kill_wait_ms_max <= self.drain_ms_max
         assert 0 < self.agent_watch_percent_max <= 100
         assert self.sleep_after_ms > 0
+
+
+class ForgeLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Bounds of what is fetched from a forge by one question."""
+
+    page_items: int = 100  # GitHub gives no more in one page
+    pages_max: int = 10  # 1,000 open pull requests, or reviews, or threads; more is incomplete
+    failing_logs_max: int = 10  # of one commit; a nudge shows fewer
+    log_tail_bytes: int = 4_096  # what an agent is shown of a failing log
+    comments_per_thread_max: int = 50
+    body_bytes_max: int = 8 * 1024 * 1024  # a page of 100 pull requests is about 3 MiB
+    retry_unnamed_ms: int = 60_000  # GitHub's advice where an answer names no instant
+    faults_armed_max: int = 100  # of our own server
+
+    def __post_init__(self) -> None:
+        assert 0 < self.page_items <= 100
+        assert self.log_tail_bytes <= self.body_bytes_max
 
 
 class HttpLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
