@@ -113,9 +113,9 @@ class Bodies:
 
     def start(self, order: StartSession) -> Started | Conflict:
         """Register the session and begin with it."""
-        known = self._bodies.get(order.session_id)
-        if known is not None:
-            return Started(report=known.report, is_new=False)
+        started = self.find_started(order)
+        if started is not None:
+            return started
         holder = self.find_live_of_agent(order.agent_id)
         if holder is not None:
             return Conflict(holder_session_id=holder.session_id)
@@ -125,6 +125,11 @@ class Bodies:
         self._running = [task for task in self._running if not task.done()]
         self._running.append(self._tasks.create_task(self._live(body), name=name))
         return Started(report=body.report, is_new=True)
+
+    def find_started(self, order: StartSession) -> Started | None:
+        """The answer to a start that was carried out before."""
+        known = self._bodies.get(order.session_id)
+        return None if known is None else Started(report=known.report, is_new=False)
 
     def find(self, session_id: SessionId) -> SessionReport | None:
         body = self._bodies.get(session_id)

@@ -149,9 +149,9 @@ class ControlDesk:
         await self._be_slow("start.slow")
         await self._reach("container.crash@start")
         await self._has_asked.wait()
-        known = self._bodies.find(order.session_id)
-        if known is not None:
-            return _value_answer(200, known)
+        started = self._bodies.find_started(order)
+        if started is not None:
+            return _value_answer(200, started.report)
         if self.is_draining:
             raise error_for(ErrorCode.TOWN_DRAINING)
         self._workplace.check(order)

@@ -20,6 +20,7 @@ import itertools
 from collections.abc import Awaitable, Callable, Mapping
 
 from boomtown.clock import Clock
+from boomtown.container_sim.bodies import Bodies
 from boomtown.container_sim.boot_order import BootOrder, ContainerSettings
 from boomtown.container_sim.faults import Faults
 from boomtown.container_sim.model import InstanceGone
@@ -55,6 +56,7 @@ class SimContainers(Places):
         on_instance_gone: Callable[[InstanceGone], Awaitable[None]],
         *,
         programs: Mapping[str, Program] = SHELL_PROGRAMS,
+        bodies: type[Bodies] = Bodies,
     ) -> None:
         super().__init__(
             self._boot_simulated,
@@ -80,6 +82,7 @@ class SimContainers(Places):
             programs=programs,
             pids=itertools.count(10_000),
             intervals=self.intervals,
+            bodies=bodies,
         )
 
     def kill_instance(self, town_id: TownId) -> InstanceId | None:

@@ -51,6 +51,7 @@ class SimWorld(msgspec.Struct, frozen=True, kw_only=True):
     programs: Mapping[str, Program]
     pids: itertools.count[int]
     intervals: list[Interval]
+    bodies: type[Bodies]
 
 
 class SimInstance:
@@ -150,7 +151,7 @@ class SimInstance:
             self._agents = births.agents
             workplace = Workplace(order, git, births, self._find_program, world.faults, life.reach)
             link = TownLink(order, calls, world.clock, world.entropy, world.faults)
-            bodies = Bodies(
+            bodies = world.bodies(
                 self.instance_id,
                 workplace,
                 link,
