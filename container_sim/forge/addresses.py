@@ -1,7 +1,7 @@
 """Where a repository lives, from any of the ways in which people write it.
 
 `owner/name`, `https://HOST/owner/name(.git)`, `ssh://git@HOST/owner/name(.git)`,
-`git@HOST:owner/name(.git)`; for a forge of ours also `BASE/owner/name(.git)` with its port and path,
+`git@HOST:owner/name(.git)`; for a forge of ours also `BASE/owner/name(.git)` with its port,
 and the addresses below the prefixes that its git repositories are known by. A site is told by its
 host, so ports count for http(s) only. Names are kept as written and compared without regard to
 case. GitLab is recognised, and refused in so many words: it has another interface.

@@ -126,7 +126,7 @@ class Review(msgspec.Struct, frozen=True, kw_only=True):
     submitted_at_ms: int
 
 
-class Listing(msgspec.Struct, frozen=True, Generic[T]):
+class Listing(msgspec.Struct, Generic[T], frozen=True):
     """`items` in the forge's order. What is missing from an incomplete listing may well be there:
     nothing is to be removed because of it."""
 
@@ -137,7 +137,7 @@ class Listing(msgspec.Struct, frozen=True, Generic[T]):
 # Outcomes
 
 
-class Fetched(msgspec.Struct, frozen=True, kw_only=True, Generic[T]):
+class Fetched(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     """What was asked for. `etag` may be shown with the same question later; None where the answer
     cannot be asked for conditionally."""
 
@@ -187,7 +187,7 @@ class CredentialsValid(msgspec.Struct, frozen=True):
     """The forge takes the owner's token."""
 
 
-class Made(msgspec.Struct, frozen=True, kw_only=True, Generic[T]):
+class Made(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     """It is there now. `is_new` is False where it was there before."""
 
     value: T
