@@ -65,6 +65,7 @@ class Body:
         self.stop_wanted = asyncio.Event()
         self.stop_reason = ""
         self.is_at_fault = False  # stopped for a bound that the agent did not keep
+        self.keeps_work = False  # killed by a person: what is not pushed is put aside
         self.grace_ms = order.stop_grace_ms
         self.changed = asyncio.Event()
         self.over = asyncio.Event()
@@ -162,13 +163,14 @@ class Bodies:
         return [body.report for body in self._bodies.values()]
 
     async def stop(
-        self, session_id: SessionId, reason: str, *, grace_ms: int
+        self, session_id: SessionId, reason: str, *, grace_ms: int, keeps_work: bool
     ) -> SessionReport | None:
         """End a session and return how it ended; None for one never heard of. A session that is
-        over is returned as it is."""
+        over is returned as it is. `keeps_work`: what it has not pushed is put aside."""
         body = self._bodies.get(session_id)
         if body is None:
             return None
+        body.keeps_work = body.keeps_work or keeps_work
         body.want_stop(reason, grace_ms=grace_ms)
         await body.over.wait()
         return body.report
@@ -195,10 +197,10 @@ class Bodies:
         beats = self._tasks.create_task(self._beat(body), name=f"beat-{body.order.session_id}")
         try:
             ending = await self._run(body)
-            await self._leave(body)
+            kept = await self._leave(body)
         finally:
             beats.cancel()
-        body.report = msgspec.structs.replace(ending, worktree=None)
+        body.report = msgspec.structs.replace(ending, worktree=None, kept_worktree=kept)
         body.over.set()
         self._last_over_at_ms = self._clock.now_ms()
         log.info("session_over session=%s reason=%s", ending.session_id, ending.exit_reason)
@@ -274,17 +276,24 @@ class Bodies:
         log.warning("agent_broken_off session=%s reason=%s", body.order.session_id, breach)
         body.break_off(breach)
 
-    async def _leave(self, body: Body) -> None:
+    async def _leave(self, body: Body) -> str | None:
+        """Save or keep what is to be, remove the rest; where what was kept is now."""
+        kept = None
         try:
             if body.stop_reason == EVICTION and body.report.worktree is not None:
                 async with deadline(self._clock, SAVE_MS_MAX):
                     await self._workplace.save(body.order)
+            elif body.keeps_work and body.report.worktree is not None:
+                path = await self._workplace.keep(body.order)
+                kept = None if path is None else str(path)
         except (BoomtownError, OSError, TimeoutError) as error:
             log.warning("work_not_saved session=%s error=%r", body.order.session_id, error)
         try:
-            await self._workplace.leave(body.order)
+            if kept is None:
+                await self._workplace.leave(body.order)
         except (BoomtownError, OSError) as error:
             log.warning("worktree_left session=%s error=%r", body.order.session_id, error)
+        return kept
 
     def _exit_report(self, body: Body, code: int) -> SessionReport:
         state = BodyState.EXITED if code == 0 else BodyState.FAILED

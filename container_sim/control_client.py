@@ -107,9 +107,11 @@ class ControlClient:
         except msgspec.DecodeError:
             return Unknown(reason="the answer does not decode")
 
-    async def stop(self, session_id: SessionId, *, grace_ms: int, timeout_ms: int) -> StopOutcome:
+    async def stop(
+        self, session_id: SessionId, *, grace_ms: int, keeps_work: bool, timeout_ms: int
+    ) -> StopOutcome:
         try:
-            order = StopOrder(grace_ms=grace_ms)
+            order = StopOrder(grace_ms=grace_ms, keeps_work=keeps_work)
             path = f"/sessions/{session_id}/stop"
             answer = await self._send("POST", path, order, timeout_ms)
             match answer.status:

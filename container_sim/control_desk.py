@@ -163,7 +163,9 @@ class ControlDesk:
     async def _stop(self, session_id: SessionId, body: bytes) -> Answer:
         stop = decode_json_as(body, StopOrder)
         await self._be_slow("stop.slow")
-        report = await self._bodies.stop(session_id, stop.reason, grace_ms=stop.grace_ms)
+        report = await self._bodies.stop(
+            session_id, stop.reason, grace_ms=stop.grace_ms, keeps_work=stop.keeps_work
+        )
         return _report_answer(report)
 
     async def _prove_merge(self, body: bytes) -> Answer:

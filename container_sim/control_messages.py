@@ -9,10 +9,12 @@ from boomtown.ids import SessionId
 
 
 class StopOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """End a session: SIGTERM, after `grace_ms` SIGKILL."""
+    """End a session: SIGTERM, after `grace_ms` SIGKILL. `keeps_work`: what it has not pushed is
+    put aside."""
 
     grace_ms: int
     reason: str = "stopped"
+    keeps_work: bool = False
 
 
 class ProveMerge(msgspec.Struct, frozen=True, kw_only=True):

@@ -37,6 +37,8 @@ from boomtown.ids import RigId
 
 LOCK_POLL_MS = 50
 LOCK_FILE = "boomtown.lock"  # inside the bare clone
+HEADS, REMOTES, TAGS = "refs/heads/", "refs/remotes/origin/", "refs/tags/"
+KEPT_FOLDER = "kept"  # beside the rigs' folders of worktrees; a rig's id is never this word
 REACH_OPTIONS = ("-c", "http.lowSpeedLimit=1", "-c", "http.lowSpeedTime=60")
 
 
@@ -53,6 +55,7 @@ class Git:
     ) -> None:
         self._repos = data_dir / "repos"
         self._worktrees = data_dir / "worktrees"
+        self._kept = self._worktrees / KEPT_FOLDER
         self._clock = clock
         self._environment = dict(environment)
         self._command_ms_max = command_ms_max
@@ -89,19 +92,90 @@ class Git:
     async def add_worktree(
         self, repository: Repository, name: str, *, branch: str | None, start: str
     ) -> Path:
-        """Make a worktree at origin's branch `start`: on the local branch `branch`, made anew,
-        or detached. Raises INVALID_BRANCH when origin has no `start`."""
+        """Make a worktree at origin's branch `start`, or at a tag given as `refs/tags/…`: on the
+        local branch `branch`, made anew, or detached. Raises INVALID_BRANCH,
+        BRANCH_CHECKED_OUT_ELSEWHERE."""
         clone = self.clone_path(repository.rig_id)
         path = self.worktree_path(repository.rig_id, name)
         async with self._locks[repository.rig_id], self._file_lock(clone):
             path.parent.mkdir(parents=True, exist_ok=True)
-            if await self.find_remote_head(repository.rig_id, start) is None:
+            commit = start if start.startswith(TAGS) else REMOTES + start
+            if not await self._has_commit(clone, commit):
                 raise error_for(ErrorCode.INVALID_BRANCH, f"Origin has no branch {start!r}")
+            if branch is not None:
+                holder = await self.find_checkout_elsewhere(repository.rig_id, branch)
+                if holder is not None:
+                    raise checked_out_elsewhere(branch, holder)
             place = ("--detach",) if branch is None else ("--no-track", "-B", branch)
-            origin = f"refs/remotes/origin/{start}"
-            arguments = ("worktree", "add", "--force", "--quiet", *place, str(path), origin)
+            arguments = ("worktree", "add", "--force", "--quiet", *place, str(path), commit)
             await self._run_checked(clone, *arguments)
         return path
+
+    async def find_checkout_elsewhere(self, rig_id: RigId, branch: str) -> Path | None:
+        """The worktree that is none of ours and has the branch checked out. Ours are left out:
+        which of them is a living session's is not known here."""
+        clone = self.clone_path(rig_id)
+        if not clone.exists():
+            return None
+        listing = await self._run_checked(clone, "worktree", "list", "--porcelain")
+        ours = self._worktrees.resolve()
+        for entry in listing.split("\n\n"):
+            fields = dict(line.partition(" ")[::2] for line in entry.splitlines())
+            path = Path(fields.get("worktree", ""))
+            if fields.get("branch") == HEADS + branch and not path.is_relative_to(ours):
+                return path
+        return None
+
+    async def is_obtainable(self, repository: Repository, branch: str) -> bool:
+        """As the port says: the clone is asked first, and origin only where it cannot tell."""
+        default = repository.default_branch
+        clone = self.clone_path(repository.rig_id)
+        if clone.exists():
+            for name in (HEADS + branch, REMOTES + branch, REMOTES + default, TAGS + branch):
+                if await self._has_commit(clone, name):
+                    return True
+        wanted = (HEADS + branch, HEADS + default, TAGS + branch)
+        folder = self._repos.parent
+        listing = await self._reach(folder, repository, "ls-remote", repository.git_url, *wanted)
+        return bool(listing.strip())
+
+    async def fetch_tag(self, rig_id: RigId, tag: str) -> bool:
+        """Have origin's tag in the clone; False where it has none of that name, or no answer."""
+        clone = self.clone_path(rig_id)
+        async with self._locks[rig_id], self._file_lock(clone):
+            await self._run(clone, "fetch", "--quiet", "origin", f"{TAGS}{tag}:{TAGS}{tag}")
+            return await self._has_commit(clone, TAGS + tag)
+
+    async def keep_worktree(self, rig_id: RigId, name: str) -> Path | None:
+        """Put a worktree with uncommitted or unpushed work aside; None when it has none."""
+        clone, path = self.clone_path(rig_id), self.worktree_path(rig_id, name)
+        async with self._locks[rig_id]:
+            if not path.exists() or not await self._is_dirty(path):
+                return None
+            kept = self._kept / rig_id / name
+            await self._move_worktree(clone, path, kept)
+            return kept
+
+    async def take_back_worktree(self, rig_id: RigId, kept: Path, name: str) -> Path | None:
+        """Put what was kept to a session's place again; None when it is there no more."""
+        path = self.worktree_path(rig_id, name)
+        async with self._locks[rig_id]:
+            if not kept.is_relative_to(self._kept / rig_id) or not kept.exists():
+                return None
+            await self._move_worktree(self.clone_path(rig_id), kept, path)
+            return path
+
+    async def discard_kept(self, rig_id: RigId, *, spared: tuple[str, ...]) -> tuple[str, ...]:
+        """Remove what was kept of a rig but the spared paths; those removed, in order."""
+        clone, folder = self.clone_path(rig_id), self._kept / rig_id
+        removed: list[str] = []
+        async with self._locks[rig_id]:
+            for path in sorted(folder.iterdir()) if folder.exists() else []:
+                if str(path) not in spared:
+                    async with self._file_lock(clone):
+                        await self._remove_worktree(clone, path)
+                    removed.append(str(path))
+        return tuple(removed)
 
     async def remove_worktree(self, rig_id: RigId, name: str) -> None:
         """Remove a worktree with all that is in it; no error when it is not there."""
@@ -115,7 +189,7 @@ class Git:
 
     async def find_remote_head(self, rig_id: RigId, branch: str) -> str | None:
         """The commit of origin's branch as last fetched, None when it has none."""
-        reference = f"refs/remotes/origin/{branch}^{{commit}}"
+        reference = f"{REMOTES}{branch}^{{commit}}"
         clone = self.clone_path(rig_id)
         code, text = await self._run(clone, "rev-parse", "--verify", "--quiet", reference)
         return text.strip() if code == 0 else None
@@ -202,7 +276,24 @@ class Git:
         with os.fdopen(descriptor, "w") as file:
             file.write(line + "\n")
 
-    async def _reach(self, folder: Path, repository: Repository, *arguments: str) -> None:
+    async def _has_commit(self, clone: Path, name: str) -> bool:
+        code, _ = await self._run(clone, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
+        return code == 0
+
+    async def _is_dirty(self, worktree: Path) -> bool:
+        """Whether something would be lost with it: changes, or commits that origin has not."""
+        changes = await self._run_checked(worktree, "status", "--porcelain")
+        unpushed = await self._run_checked(
+            worktree, "rev-list", "--max-count=1", "HEAD", "--not", "--remotes=origin"
+        )
+        return bool(changes.strip() or unpushed.strip())
+
+    async def _move_worktree(self, clone: Path, source: Path, target: Path) -> None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        async with self._file_lock(clone):
+            await self._run_checked(clone, "worktree", "move", str(source), str(target))
+
+    async def _reach(self, folder: Path, repository: Repository, *arguments: str) -> str:
         store = self.credential_path(repository.rig_id)
         helper = ("-c", f"credential.helper=store --file={store}") if store.exists() else ()
         code, text = await self._run(folder, *REACH_OPTIONS, *helper, *arguments)
@@ -210,6 +301,7 @@ class Git:
             raise error_for(
                 ErrorCode.GIT_UNREACHABLE, f"git {arguments[0]} failed: {last_line(text)}"
             )
+        return text
 
     async def _run_checked(self, folder: Path, *arguments: str) -> str:
         code, text = await self._run(folder, *arguments)
@@ -259,6 +351,15 @@ class Git:
             yield
         finally:
             os.close(descriptor)
+
+
+def checked_out_elsewhere(branch: str, holder: Path) -> BoomtownError:
+    """The refusal that names the branch and the path that holds it (roster.md C3a)."""
+    return error_for(
+        ErrorCode.BRANCH_CHECKED_OUT_ELSEWHERE,
+        f"The branch {branch!r} is checked out at {holder}",
+        details={"branch": branch, "path": str(holder)},
+    )
 
 
 def _try_lock(descriptor: int) -> bool:

@@ -34,8 +34,36 @@ class GitPort(Protocol):
     async def add_worktree(
         self, repository: Repository, name: str, *, branch: str | None, start: str
     ) -> Path:
-        """Make a worktree at origin's branch `start`: on the local branch `branch`, made anew,
-        or detached. Raises INVALID_BRANCH when origin has no `start`."""
+        """Make a worktree at origin's branch `start`, or at a tag given as `refs/tags/…`: on the
+        local branch `branch`, made anew, or detached. Raises INVALID_BRANCH when there is no
+        `start`, BRANCH_CHECKED_OUT_ELSEWHERE when a worktree that is none of ours has `branch`."""
+        ...
+
+    async def find_checkout_elsewhere(self, rig_id: RigId, branch: str) -> Path | None:
+        """The worktree that is none of ours and has the branch checked out, if there is one."""
+        ...
+
+    async def is_obtainable(self, repository: Repository, branch: str) -> bool:
+        """Whether a session can begin on `branch`: it has a local head, origin has it or the
+        default branch, or there is a tag of that name. Looks only. Raises GIT_UNREACHABLE when
+        only origin could tell and does not answer."""
+        ...
+
+    async def fetch_tag(self, rig_id: RigId, tag: str) -> bool:
+        """Have origin's tag in the clone; False where it has none of that name, or no answer."""
+        ...
+
+    async def keep_worktree(self, rig_id: RigId, name: str) -> Path | None:
+        """Put a worktree with uncommitted or unpushed work aside, where no clean-up comes by;
+        None, and nothing done, when there is none such."""
+        ...
+
+    async def take_back_worktree(self, rig_id: RigId, kept: Path, name: str) -> Path | None:
+        """Put what was kept to a session's place again; None when it is there no more."""
+        ...
+
+    async def discard_kept(self, rig_id: RigId, *, spared: tuple[str, ...]) -> tuple[str, ...]:
+        """Remove what was kept of a rig but the spared paths; those removed, in order."""
         ...
 
     async def remove_worktree(self, rig_id: RigId, name: str) -> None:

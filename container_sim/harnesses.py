@@ -68,14 +68,15 @@ FindProgram = Callable[[tuple[str, ...]], str | None]
 
 def get_harness(harnesses: Mapping[str, HarnessSpec], name: str, find: FindProgram) -> HarnessSpec:
     """The harness of that name, its program found. Raises InvalidRequest(UNKNOWN_HARNESS) or
-    InvalidRequest(AGENT_COMMAND_NOT_FOUND)."""
+    InvalidRequest(AGENT_BINARY_NOT_FOUND)."""
     if name == SCRIPTED:
         return HarnessSpec()
     spec = harnesses.get(name)
-    if spec is None or not spec.argv:
+    if spec is None:
         raise InvalidRequest(ErrorCode.UNKNOWN_HARNESS, f"No harness named {name!r} is configured")
     if find(spec.argv) is None:
+        program = repr(spec.argv[0]) if spec.argv else "of an empty command"
         raise InvalidRequest(
-            ErrorCode.AGENT_COMMAND_NOT_FOUND, f"The program {spec.argv[0]!r} does not exist"
+            ErrorCode.AGENT_BINARY_NOT_FOUND, f"The program {program} does not exist"
         )
     return spec

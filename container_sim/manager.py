@@ -28,7 +28,11 @@ from typing import Self
 
 from boomtown.clock import Clock
 from boomtown.container_sim.boot_order import BootOrder, ContainerSettings
+from boomtown.container_sim.git import Git
+from boomtown.container_sim.git_environment import git_environment
+from boomtown.container_sim.harnesses import find_program
 from boomtown.container_sim.instance import LEDGER_NAME, TOWN_NAME, boot_instance, end_recorded
+from boomtown.container_sim.lookout import Lookout
 from boomtown.container_sim.model import InstanceGone
 from boomtown.container_sim.places import CRASHED, Container, Places
 from boomtown.entropy import Entropy, Secrets
@@ -60,6 +64,7 @@ class ContainerManager(Places):
             clock,
             entropy,
             on_instance_gone,
+            _make_lookout(settings, clock),
             limits=settings.limits,
         )
         self.api_url = ""  # set when the HTTP server is bound, before the first start
@@ -165,3 +170,15 @@ class ContainerManager(Places):
         if named.exists():
             shutil.rmtree(named.read_text(), ignore_errors=True)
             named.unlink()
+
+
+def _make_lookout(settings: ContainerSettings, clock: Clock) -> Lookout:
+    git = Git(
+        Path(settings.data_dir),
+        clock,
+        environment=git_environment(
+            os.environ, author_name=settings.author_name, author_email=settings.author_email
+        ),
+        command_ms_max=settings.limits.git_command_ms_max,
+    )
+    return Lookout(git, settings.harnesses, find_program, allow_local_git=settings.allow_local_git)

@@ -89,6 +89,7 @@ class StartSession(msgspec.Struct, frozen=True, kw_only=True):
     stop_grace_ms: int  # SIGTERM to SIGKILL
     session_token: str  # the agent's credential; never stored, never logged
     env: dict[str, str]
+    kept_worktree: str | None = None  # what a killed session left uncommitted: go on in it
 
 
 class SessionReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,6 +104,29 @@ class SessionReport(msgspec.Struct, frozen=True, kw_only=True):
     exit_reason: str | None = None
     exit_message: str | None = None  # what an error code in the reason means here, for a person
     worktree: str | None = None
+    kept_worktree: str | None = None  # uncommitted work of a killed session, put aside
+
+
+class LookOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """What a session that does not exist yet would need of the outside."""
+
+    repository: Repository
+    harness: str
+    branch: str | None  # None: made from its bead and agent, and hence nobody else's
+
+
+class Obstacle(msgspec.Struct, frozen=True, kw_only=True):
+    """One reason why a session could not start; the code is the one that its start would have."""
+
+    code: ErrorCode
+    message: str
+    details: dict[str, str] = {}
+
+
+class Looked(msgspec.Struct, frozen=True, kw_only=True, tag="looked"):
+    """All that stands in the way, nothing when it is empty. True at the moment of the look only."""
+
+    obstacles: tuple[Obstacle, ...]
 
 
 class Started(msgspec.Struct, frozen=True, kw_only=True, tag="started"):
@@ -188,3 +212,4 @@ StartOutcome = Started | Rejected | Conflict | Unknown
 ProbeOutcome = Known | NotFound | NoContainer | Unknown
 StopOutcome = Stopped | NotFound | NoContainer | Unknown
 ProofOutcome = MergeProof | Rejected | Unknown
+LookOutcome = Looked | Unknown

@@ -28,10 +28,15 @@ from boomtown.clock import Clock
 from boomtown.container_sim.control_client import ControlClient
 from boomtown.container_sim.control_messages import ProveMerge
 from boomtown.container_sim.deadlines import deadline
+from boomtown.container_sim.lookout import Lookout
 from boomtown.container_sim.model import (
     InstanceGone,
     InstanceReport,
+    Looked,
+    LookOrder,
+    LookOutcome,
     NoContainer,
+    Obstacle,
     ProbeOutcome,
     ProofOutcome,
     Rejected,
@@ -44,7 +49,7 @@ from boomtown.container_sim.model import (
 from boomtown.entropy import Entropy
 from boomtown.error_codes import ErrorCode
 from boomtown.errors import Unavailable
-from boomtown.ids import InstanceId, SessionId, TownId, new_id
+from boomtown.ids import InstanceId, RigId, SessionId, TownId, new_id
 from boomtown.limits import ContainerLimits
 
 # Why an instance is gone.
@@ -108,10 +113,12 @@ class Places:
         clock: Clock,
         entropy: Entropy,
         on_instance_gone: Callable[[InstanceGone], Awaitable[None]],
+        lookout: Lookout,
         *,
         limits: ContainerLimits,
     ) -> None:
         self._boot_instance = boot
+        self._lookout = lookout
         self._clock = clock
         self._entropy = entropy
         self._on_instance_gone = on_instance_gone
@@ -170,7 +177,40 @@ class Places:
         found = self._find_ready(town_id)
         if isinstance(found, NoContainer | Unknown):
             return found
-        return await found.client.stop(session_id, grace_ms=grace_ms, timeout_ms=timeout_ms)
+        return await found.client.stop(
+            session_id, grace_ms=grace_ms, keeps_work=False, timeout_ms=timeout_ms
+        )
+
+    async def kill_session(
+        self, town_id: TownId, session_id: SessionId, *, grace_ms: int, timeout_ms: int
+    ) -> StopOutcome:
+        """As the port says."""
+        found = self._find_ready(town_id)
+        if isinstance(found, NoContainer | Unknown):
+            return found
+        return await found.client.stop(
+            session_id, grace_ms=grace_ms, keeps_work=True, timeout_ms=timeout_ms
+        )
+
+    async def look(self, order: LookOrder, *, timeout_ms: int) -> LookOutcome:
+        """As the port says; no container is asked or booted for it."""
+        if self._is_closing:
+            return Looked(obstacles=(Obstacle(code=ErrorCode.SHUTTING_DOWN, message="Closing"),))
+        try:
+            async with deadline(self._clock, timeout_ms):
+                return await self._lookout.look(order)
+        except TimeoutError:
+            return Unknown(reason="timeout")
+
+    async def discard_kept(
+        self, rig_id: RigId, *, spared: tuple[str, ...], timeout_ms: int
+    ) -> tuple[str, ...]:
+        """As the port says; what a timeout leaves is the next call's."""
+        try:
+            async with deadline(self._clock, timeout_ms):
+                return await self._lookout.discard_kept(rig_id, spared=spared)
+        except TimeoutError:
+            return ()
 
     async def prove_merge(
         self,

@@ -18,15 +18,19 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 
 from boomtown.clock import Clock
 from boomtown.container_sim.bodies import Bodies
 from boomtown.container_sim.boot_order import BootOrder, ContainerSettings
-from boomtown.container_sim.faults import Faults
+from boomtown.container_sim.faults import Faults, NoFaults
+from boomtown.container_sim.lookout import Lookout
 from boomtown.container_sim.model import InstanceGone
 from boomtown.container_sim.places import Container, Places
 from boomtown.container_sim.sim_agent import Interval
+from boomtown.container_sim.sim_git import SimGit
 from boomtown.container_sim.sim_instance import SimInstance, SimWorld
+from boomtown.container_sim.sim_life import SimLife
 from boomtown.container_sim.sim_programs import SHELL_PROGRAMS, Program
 from boomtown.container_sim.sim_repositories import SimRepositories
 from boomtown.container_sim.sim_timings import SimTimings
@@ -63,6 +67,7 @@ class SimContainers(Places):
             clock,
             entropy,
             self._tell,
+            self._make_lookout(settings, repositories, clock, entropy, timings, programs),
             limits=settings.limits,
         )
         self.intervals: list[Interval] = []
@@ -120,6 +125,23 @@ class SimContainers(Places):
     async def _tell(self, gone: InstanceGone) -> None:
         if not self._is_crashed:
             await self._tell_town(gone)
+
+    @staticmethod
+    def _make_lookout(
+        settings: ContainerSettings,
+        repositories: SimRepositories,
+        clock: Clock,
+        entropy: Entropy,
+        timings: SimTimings,
+        programs: Mapping[str, Program],
+    ) -> Lookout:
+        life = SimLife(clock, entropy, NoFaults(), timings, on_crash=lambda: None)
+        return Lookout(
+            SimGit(Path(settings.data_dir), repositories, life),
+            settings.harnesses,
+            lambda argv: argv[0] if argv and argv[0] in programs else None,
+            allow_local_git=settings.allow_local_git,
+        )
 
     async def _boot_simulated(self, town_id: TownId, instance_id: InstanceId) -> Container:
         boot_ms = self._world.timings.boot.draw(self._entropy, label="sim.boot_ms")

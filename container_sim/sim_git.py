@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from boomtown.container_sim.faults import AFTER, BEFORE
+from boomtown.container_sim.git import KEPT_FOLDER, TAGS, checked_out_elsewhere
 from boomtown.container_sim.model import MergeProof, Repository
 from boomtown.container_sim.sim_life import SimLife
 from boomtown.container_sim.sim_repositories import (
@@ -34,6 +35,7 @@ class SimGit:
     def __init__(self, data_dir: Path, repositories: SimRepositories, life: SimLife) -> None:
         self._repos = data_dir / "repos"
         self._worktrees = data_dir / "worktrees"
+        self._kept = self._worktrees / KEPT_FOLDER
         self._repositories = repositories
         self._life = life
         self._used_rigs: list[RigId] = []
@@ -60,9 +62,13 @@ class SimGit:
 
         def add() -> None:
             clone = self._repositories.clones[repository.rig_id]
-            head = clone.remotes.get(start)
+            is_tag = start.startswith(TAGS)
+            head = clone.tags.get(start.removeprefix(TAGS)) if is_tag else clone.remotes.get(start)
             if head is None:
                 raise error_for(ErrorCode.INVALID_BRANCH, f"Origin has no branch {start!r}")
+            holder = None if branch is None else self._checkout_elsewhere(repository.rig_id, branch)
+            if branch is not None and holder is not None:
+                raise checked_out_elsewhere(branch, holder)
             if str(path) in self._repositories.worktrees:
                 raise error_for(ErrorCode.CONTAINER_ERROR, f"There is a worktree {name!r}")
             files = self._repositories.get_commit(head).tree
@@ -73,6 +79,72 @@ class SimGit:
 
         await self._operate("worktree", self._life.timings.git_command, add)
         return path
+
+    async def find_checkout_elsewhere(self, rig_id: RigId, branch: str) -> Path | None:
+        await self._life.spend(self._life.timings.git_command, "git_command")
+        return self._checkout_elsewhere(rig_id, branch)
+
+    async def is_obtainable(self, repository: Repository, branch: str) -> bool:
+        await self._life.spend(self._life.timings.git_command, "git_command")
+        default = repository.default_branch
+        clone = self._repositories.clones.get(repository.rig_id)
+        if clone is not None and (
+            branch in clone.branches
+            or branch in clone.remotes
+            or default in clone.remotes
+            or branch in clone.tags
+        ):
+            return True
+        try:
+            origin = self._repositories.get_origin(repository.git_url)
+        except Unreachable as error:
+            raise _unreachable() from error
+        return branch in origin.branches or default in origin.branches or branch in origin.tags
+
+    async def fetch_tag(self, rig_id: RigId, tag: str) -> bool:
+        clone = self._repositories.clones[rig_id]
+
+        def fetch() -> None:
+            try:
+                head = self._repositories.get_origin(clone.url).tags.get(tag)
+            except Unreachable:
+                return
+            if head is not None:
+                clone.tags[tag] = head
+
+        await self._operate("tag", self._life.timings.fetch, fetch)
+        return tag in clone.tags
+
+    async def keep_worktree(self, rig_id: RigId, name: str) -> Path | None:
+        path, kept = self.worktree_path(rig_id, name), self._kept / rig_id / name
+        trees = self._repositories.worktrees
+        if str(path) not in trees or not self._repositories.is_dirty(str(path)):
+            return None
+        await self._move("keep", path, kept)
+        return kept
+
+    async def take_back_worktree(self, rig_id: RigId, kept: Path, name: str) -> Path | None:
+        if str(kept) not in self._repositories.worktrees:
+            return None
+        path = self.worktree_path(rig_id, name)
+        await self._move("take_back", kept, path)
+        return path
+
+    async def discard_kept(self, rig_id: RigId, *, spared: tuple[str, ...]) -> tuple[str, ...]:
+        folder = self._kept / rig_id
+        trees = self._repositories.worktrees
+        removed = tuple(
+            path
+            for path in sorted(trees)
+            if Path(path).is_relative_to(folder) and path not in spared
+        )
+
+        def discard() -> None:
+            for path in removed:
+                trees.pop(path, None)
+
+        await self._operate("discard", self._life.timings.git_command, discard)
+        return removed
 
     async def remove_worktree(self, rig_id: RigId, name: str) -> None:
         path = str(self.worktree_path(rig_id, name))
@@ -153,8 +225,24 @@ class SimGit:
         if rig_id in self._used_rigs:
             return
         trees = self._repositories.worktrees
-        for path in [path for path, tree in trees.items() if tree.rig_id == rig_id]:
+        folder = self._worktrees / rig_id
+        for path in [path for path in trees if Path(path).is_relative_to(folder)]:
             del trees[path]
+
+    def _checkout_elsewhere(self, rig_id: RigId, branch: str) -> Path | None:
+        for path, tree in sorted(self._repositories.worktrees.items()):
+            is_ours = Path(path).is_relative_to(self._worktrees)
+            if tree.rig_id == rig_id and tree.branch == branch and not is_ours:
+                return Path(path)
+        return None
+
+    async def _move(self, name: str, source: Path, target: Path) -> None:
+        trees = self._repositories.worktrees
+
+        def move() -> None:
+            trees[str(target)] = trees.pop(str(source))
+
+        await self._operate(name, self._life.timings.git_command, move)
 
     def _heads(self, clone: SimClone) -> dict[str, str]:
         return self._repositories.get_origin(clone.url).branches

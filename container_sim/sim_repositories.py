@@ -57,6 +57,7 @@ class SimOrigin:
 
     def __init__(self) -> None:
         self.branches: dict[str, str] = {}
+        self.tags: dict[str, str] = {}
         self.is_reachable = True
 
 
@@ -67,6 +68,7 @@ class SimClone:
         self.url = url
         self.remotes: dict[str, str] = {}  # refs/remotes/origin, as last fetched
         self.branches: dict[str, str] = {}  # refs/heads, of worktrees
+        self.tags: dict[str, str] = {}
 
 
 class SimTree:
@@ -199,6 +201,15 @@ class SimRepositories:
         clone.remotes[branch] = commit_id
 
     # Worktrees.
+
+    def is_dirty(self, path: str) -> bool:
+        """Whether something would be lost with the worktree: changes, or commits that origin has
+        not, as far as the clone knows."""
+        tree = self.worktrees[path]
+        if tree.files != self.get_commit(tree.head).tree:
+            return True
+        known = self.clones[tree.rig_id].remotes.values()
+        return not any(self.is_ancestor(tree.head, head) for head in known)
 
     def commit_all(self, path: str, message: str) -> bool:
         """Commit every change of a worktree; False when there was none."""

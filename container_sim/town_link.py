@@ -83,6 +83,7 @@ class TownLink:
             "containerInstanceId": self._instance_id,
             "timestamp": iso_from_ms(self._clock.now_ms()),
             "pid": report.pid,
+            "worktree": report.worktree,
             "activeTools": [],
         }
         if last_output_at_ms is not None:
@@ -107,6 +108,7 @@ class TownLink:
             "message": None if report.exit_message is None else report.exit_message[:MESSAGE_MAX],
             "session_id": order.session_id,
             "pid": report.pid,
+            "kept_worktree": report.kept_worktree,
         }
         key = f"completed-{order.session_id}"
         tries = 0

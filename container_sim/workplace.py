@@ -1,8 +1,9 @@
 """Where a session works: its branch, its worktree, and its agent's order.
 
 A worktree's name is made of the agent's, the bead's and the session's short ids, so two sessions
-never share one and a person can tell whose it is. Work goes on where origin's branch stands, and
-begins at origin's target otherwise; a review gets a detached worktree at the target, for the merge.
+never share one and a person can tell whose it is. Work goes on in what a killed session kept, or
+where origin's branch stands, and begins at origin's target otherwise; a review gets a detached
+worktree at the target, for the merge.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Protocol
 from boomtown.container_sim.agent.order import AgentOrder
 from boomtown.container_sim.boot_order import BootOrder
 from boomtown.container_sim.faults import FAULTS_FOLDER, Faults
-from boomtown.container_sim.git import LOCK_FILE
+from boomtown.container_sim.git import LOCK_FILE, TAGS
 from boomtown.container_sim.git_port import GitPort
 from boomtown.container_sim.git_urls import validate_branch, validate_git_url
 from boomtown.container_sim.harnesses import FindProgram, get_harness
@@ -87,7 +88,7 @@ class Workplace:
 
     def check(self, order: StartSession) -> None:
         """Refuse what can never work, before anything is made. Raises InvalidRequest with
-        INVALID_GIT_URL, INVALID_BRANCH, UNKNOWN_HARNESS or AGENT_COMMAND_NOT_FOUND."""
+        INVALID_GIT_URL, INVALID_BRANCH, UNKNOWN_HARNESS or AGENT_BINARY_NOT_FOUND."""
         settings = self._order.settings
         validate_git_url(order.repository.git_url, allow_local=settings.allow_local_git)
         for branch in (order.branch, order.target_branch, order.repository.default_branch):
@@ -103,21 +104,44 @@ class Workplace:
         await self._git.refresh(repository, token=order.env.get(GIT_TOKEN_VARIABLE))
         await self._reach("container.crash@worktree")
         if order.kind is SessionKind.WORK:
-            head = await self._git.find_remote_head(repository.rig_id, order.branch)
-            if head is not None:
-                return await self._git.add_worktree(
-                    repository, _name(order), branch=order.branch, start=order.branch
-                )
+            found = await self._find_begun(order)
+            if found is not None:
+                return found
         default = repository.default_branch
         if await self._git.find_remote_head(repository.rig_id, default) is None:
-            message = f"Origin has no branch {default!r}; it needs a first commit there"
-            raise error_for(ErrorCode.INVALID_BRANCH, message)
+            return await self._begin_at_tag(order)
         if order.target_branch != default:
             await self._git.create_remote_branch(repository, order.target_branch, start=default)
         own_branch = order.branch if order.kind is SessionKind.WORK else None
         return await self._git.add_worktree(
             repository, _name(order), branch=own_branch, start=order.target_branch
         )
+
+    async def _find_begun(self, order: StartSession) -> Path | None:
+        """What there is of the session's work already: a worktree that was kept, or its branch."""
+        repository = order.repository
+        rig_id = repository.rig_id
+        if order.kept_worktree is not None:
+            kept = Path(order.kept_worktree)
+            taken = await self._git.take_back_worktree(rig_id, kept, _name(order))
+            if taken is not None:
+                return taken
+        if await self._git.find_remote_head(rig_id, order.branch) is None:
+            return None
+        return await self._git.add_worktree(
+            repository, _name(order), branch=order.branch, start=order.branch
+        )
+
+    async def _begin_at_tag(self, order: StartSession) -> Path:
+        """Without a default branch, a tag of the branch's name is a base (roster.md C3b)."""
+        repository, branch = order.repository, order.branch
+        if order.kind is SessionKind.WORK and await self._git.fetch_tag(repository.rig_id, branch):
+            return await self._git.add_worktree(
+                repository, _name(order), branch=branch, start=TAGS + branch
+            )
+        default = repository.default_branch
+        message = f"Origin has no branch {default!r}; it needs a first commit there"
+        raise error_for(ErrorCode.INVALID_BRANCH, message)
 
     async def spawn(self, order: StartSession, worktree: Path) -> AgentBody:
         """Give the session its agent."""
@@ -146,6 +170,12 @@ class Workplace:
         worktree = self._git.worktree_path(order.repository.rig_id, _name(order))
         message = f"Save unfinished work on {order.title}"
         await self._git.save_work(worktree, branch=order.branch, message=message)
+
+    async def keep(self, order: StartSession) -> Path | None:
+        """Put aside what a killed session has not committed or pushed; None: there is nothing."""
+        if order.kind is not SessionKind.WORK:
+            return None
+        return await self._git.keep_worktree(order.repository.rig_id, _name(order))
 
     async def leave(self, order: StartSession) -> None:
         """Remove the worktree, if there is one."""

@@ -127,6 +127,7 @@ async def heartbeat(call: Call) -> object:
             body_status=body.status,
             instance_id=None if instance_id is None else InstanceId(instance_id),
             pid=body.pid,
+            worktree=body.worktree,
             last_event_type=body.last_event_type,
             last_event_at_ms=instant_ms_or_none(body.last_event_at, field="lastEventAt"),
             active_tools=body.active_tools,

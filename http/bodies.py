@@ -167,6 +167,7 @@ class CompletedBody(Body, frozen=True, kw_only=True):
     reason: str | None = None
     exit_code: ExitCode | None = None
     message: str | None = None  # for a person; the reason is for programs
+    kept_worktree: str | None = None  # where a killed session's uncommitted work is
 
 
 class WaitingBody(Body, frozen=True, kw_only=True):
@@ -193,6 +194,7 @@ class HeartbeatBody(Body, frozen=True, kw_only=True, rename="camel"):
     status: str | None = None
     container_instance_id: str | None = None
     pid: Pid | None = None
+    worktree: str | None = None
     last_event_type: str | None = None
     last_event_at: str | int | None = None
     active_tools: tuple[str, ...] | None = None

@@ -199,6 +199,7 @@ def handle_heartbeat(tx: TownTransaction, caller: Caller, command: Heartbeat) ->
         is_starting=command.body_status == "starting",
         instance_id=command.instance_id or caller.instance_id,
         pid=command.pid,
+        worktree=command.worktree if caller.kind == CallerKind.CONTAINER else None,
     )
     _touch(tx, fence.agent)
     nonce = hand_over(tx, command.instance_id or caller.instance_id)

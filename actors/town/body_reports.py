@@ -74,7 +74,9 @@ EVICTION_REASONS = frozenset({"stopped", *CONTAINER_END_REASONS})
 ESCALATED_CODES = (
     ErrorCode.GIT_UNREACHABLE,
     ErrorCode.INVALID_BRANCH,  # an origin without a first commit, a default branch renamed
-    ErrorCode.AGENT_COMMAND_NOT_FOUND,
+    ErrorCode.AGENT_BINARY_NOT_FOUND,
+    ErrorCode.BRANCH_NOT_FETCHED,
+    ErrorCode.BRANCH_CHECKED_OUT_ELSEWHERE,
     ErrorCode.UNKNOWN_HARNESS,
     ErrorCode.GIT_NOT_FOUND,
 )
@@ -84,6 +86,8 @@ MISSES_NEEDED = 2  # decisions 33, row 13
 def apply_completed(tx: TownTransaction, event: AgentCompleted) -> bool:
     """A body ended by its control server's word, or says that it will by its own."""
     session = get_session(tx, event.session_id)
+    if event.kept_worktree is not None:
+        update_session(tx, session.session_id, kept_worktree=event.kept_worktree)
     reason = event.reason or ("failed" if event.is_failure else "completed")
     is_evicted = reason in EVICTION_REASONS
     counts_attempt = not is_evicted or session.stop_sent_at_ms is not None
@@ -180,7 +184,11 @@ def apply_probe_answer(tx: TownTransaction, event: ProbeAnswered) -> bool:
 def apply_stop_answer(tx: TownTransaction, event: StopAnswered) -> bool:
     """The answer to a stop; `Unknown` never comes here, the worker asks again."""
     session = find_session(tx, event.session_id)
-    if session is None or session.state == SessionState.ENDED:
+    if session is None:
+        return True
+    if isinstance(event.outcome, Stopped) and event.outcome.report.kept_worktree is not None:
+        update_session(tx, session.session_id, kept_worktree=event.outcome.report.kept_worktree)
+    if session.state == SessionState.ENDED:
         return True
     match event.outcome:
         case Stopped(report=report):

@@ -108,6 +108,7 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, tag="heartbeat", tag_
     body_status: str | None = None  # "starting" holds the session in starting; else running
     instance_id: InstanceId | None = None
     pid: int | None = None
+    worktree: str | None = None
     last_event_type: str | None = None
     last_event_at_ms: int | None = None
     active_tools: tuple[str, ...] | None = None
@@ -144,6 +145,7 @@ class ReportCompleted(
     reason: str | None = None
     exit_code: int | None = None
     message: str | None = None  # what the reason means here, for a person
+    kept_worktree: str | None = None  # where a killed session's uncommitted work is
 
 
 class ReportWaiting(

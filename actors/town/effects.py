@@ -152,7 +152,10 @@ class EffectWorkers:
         )
 
     async def _stop(self, tx: TownTransaction, town_id: TownId, effect: Effect) -> TownEvent:
-        call = self._containers.stop_session(
+        session = find_session(tx, effect.session_id)
+        is_kill = session is not None and session.ended_by is not None
+        stop = self._containers.kill_session if is_kill else self._containers.stop_session
+        call = stop(
             town_id,
             effect.session_id,
             grace_ms=tx.limits.stop_grace_ms,

@@ -41,6 +41,7 @@ class AgentCompleted(msgspec.Struct, frozen=True, kw_only=True, tag="agent_compl
     is_proof: bool
     exit_code: int | None = None
     message: str | None = None  # what the reason means here, for a person
+    kept_worktree: str | None = None  # a control server's word only
 
 
 class ReviewEnded(msgspec.Struct, frozen=True, kw_only=True, tag="review_ended"):

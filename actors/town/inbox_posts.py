@@ -71,6 +71,7 @@ def handle_completed(tx: TownTransaction, caller: Caller, command: ReportComplet
             is_proof=caller.kind == CallerKind.CONTAINER,
             exit_code=command.exit_code,
             message=command.message,
+            kept_worktree=command.kept_worktree if caller.kind == CallerKind.CONTAINER else None,
         ),
     )
 

@@ -318,6 +318,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     prompt: str | None = None  # a spawn's own words; None: made from the bead
     made_bead: bool = False  # by the spawn: a rolled-back seed takes its bead with it
     ended_by: str | None = None  # who had it ended, where a person or an agent did
+    kept_worktree: str | None = None  # what a killed body left uncommitted
 
 
 LIVE_SESSION_STATES = frozenset(

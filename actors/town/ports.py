@@ -10,6 +10,8 @@ from __future__ import annotations
 from typing import Protocol
 
 from boomtown.container_sim.model import (
+    LookOrder,
+    LookOutcome,
     ProbeOutcome,
     ProofOutcome,
     Repository,
@@ -40,6 +42,24 @@ class Containers(Protocol):
     ) -> StopOutcome:
         """End a session: SIGTERM, after `grace_ms` SIGKILL, to its whole process group.
         Idempotent; a session that is over answers `Stopped` with its report."""
+        ...
+
+    async def kill_session(
+        self, town_id: TownId, session_id: SessionId, *, grace_ms: int, timeout_ms: int
+    ) -> StopOutcome:
+        """As `stop_session`; what the session has not committed or pushed is put aside, and the
+        report says where (`kept_worktree`)."""
+        ...
+
+    async def look(self, order: LookOrder, *, timeout_ms: int) -> LookOutcome:
+        """What stands in the way of a session that does not exist yet. Makes nothing, boots
+        nothing."""
+        ...
+
+    async def discard_kept(
+        self, rig_id: RigId, *, spared: tuple[str, ...], timeout_ms: int
+    ) -> tuple[str, ...]:
+        """Remove what killed sessions of a rig left, but the spared paths; those removed."""
         ...
 
     async def prove_merge(

@@ -188,6 +188,8 @@ CREATE TABLE sessions (
     prompt              TEXT,                      -- a spawn's own words; NULL: made from the bead
     made_bead           INTEGER NOT NULL DEFAULT 0 CHECK (made_bead IN (0, 1)), -- by the spawn
     ended_by            TEXT,                      -- who had it ended, where a person or agent did
+    kept_worktree       TEXT,                      -- what a killed body left uncommitted, until the
+                                                   -- cleanup, or a restored session goes on in it
     CHECK ((state = 'ended') = (ended_at_ms IS NOT NULL)),
     UNIQUE (agent_id, generation)
 ) STRICT, WITHOUT ROWID;

@@ -80,13 +80,18 @@ def claim_session(
     kind: SessionKind,
     harness: str,
     merge_only: bool = False,
+    branch: str | None = None,
+    prompt: str | None = None,
+    made_bead: bool = False,
+    restored_from: SessionId | None = None,
 ) -> Session:
     """Bind a bead to an agent: a session in state claimed, with nothing asked of a container.
 
-    A work bead stays open until the start is sent; a review is in_progress from here on. Raises
+    A work bead stays open until the start is sent; a review is in_progress from here on. `branch`
+    and `prompt` are a spawn's own; else they follow from the bead. Raises
     the database's constraint error when the agent or the bead has a live session: look first."""
     assert bead.rig_id is not None, "a bead without a rig has no session"
-    branch, target_branch = branches_of(tx, agent=agent, bead=bead)
+    usual_branch, target_branch = branches_of(tx, agent=agent, bead=bead)
     session = Session(
         session_id=SessionId(tx.new_id()),
         agent_id=agent.agent_id,
@@ -98,7 +103,7 @@ def claim_session(
         phase=SessionPhase.SEED,
         generation=next_generation(tx, agent.agent_id),
         harness=harness,
-        branch=branch,
+        branch=branch or usual_branch,
         target_branch=target_branch,
         merge_only=merge_only,
         worktree=None,
@@ -116,7 +121,9 @@ def claim_session(
         probed_at_ms=None,
         ended_at_ms=None,
         end_reason=None,
-        restored_from=None,
+        restored_from=restored_from,
+        prompt=prompt,
+        made_bead=made_bead,
     )
     insert_session(tx, session)
     update_bead(tx, bead.bead_id, assignee_agent_id=agent.agent_id)
@@ -153,6 +160,7 @@ def note_life(
     is_starting: bool = False,
     instance_id: InstanceId | None = None,
     pid: int | None = None,
+    worktree: str | None = None,
 ) -> Session:
     """A heartbeat, or another call of the agent itself: renews the lease, and makes a claimed or
     starting session running unless the body says that it is still starting. Changes nothing of a
@@ -168,6 +176,8 @@ def note_life(
         changes["instance_id"] = instance_id
     if pid is not None:
         changes["pid"] = pid
+    if worktree is not None:
+        changes["worktree"] = worktree
     if not is_starting and session.state != SessionState.RUNNING:
         _move(tx, session, SessionState.RUNNING)
         changes["started_at_ms"] = tx.now_ms

@@ -17,6 +17,7 @@ from boomtown.actors.town.prompts import (
 )
 from boomtown.actors.town.store_agents import get_agent
 from boomtown.actors.town.store_beads import find_bead, get_bead
+from boomtown.actors.town.store_sessions import find_session
 from boomtown.actors.town.store_town import get_rig, get_town
 from boomtown.actors.town.transaction import TownTransaction
 from boomtown.container_sim.model import Repository, SessionKind, StartSession
@@ -70,6 +71,7 @@ def start_request(tx: TownTransaction, session: Session, *, tokens: SessionToken
             now_ms=tx.now_ms,
         ),
         env=config.env_vars,
+        kept_worktree=_kept_worktree(tx, session),
     )
 
 
@@ -85,6 +87,12 @@ def task_of(tx: TownTransaction, bead: Bead) -> Bead:
     return current
 
 
+def _kept_worktree(tx: TownTransaction, session: Session) -> str | None:
+    """What the session that this one restores left uncommitted."""
+    before = None if session.restored_from is None else find_session(tx, session.restored_from)
+    return None if before is None else before.kept_worktree
+
+
 def _review_number(tx: TownTransaction, session: Session) -> int:
     """1 for the first review of a source; one more for each that was judged before."""
     if session.kind == SessionKind.WORK:
@@ -97,6 +105,8 @@ def _review_number(tx: TownTransaction, session: Session) -> int:
 def _prompt(
     session: Session, task: Bead, feedback: str, config: TownConfig, review_number: int
 ) -> str:
+    if session.prompt is not None:
+        return session.prompt
     title, body, gates = task.title, task.body or "", config.refinery.gates
     branch, target = session.branch, session.target_branch
     if session.kind == SessionKind.LANDING:

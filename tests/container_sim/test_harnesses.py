@@ -49,7 +49,7 @@ def test_harness_is_found_by_name_with_its_program() -> None:
     assert get_harness(known, "scripted", find_program) == HarnessSpec()
     assert get_harness(known, "real", find_program) == real
     for name, code in (
-        ("gone", ErrorCode.AGENT_COMMAND_NOT_FOUND),
+        ("gone", ErrorCode.AGENT_BINARY_NOT_FOUND),
         ("other", ErrorCode.UNKNOWN_HARNESS),
     ):
         with pytest.raises(InvalidRequest) as caught:

@@ -174,7 +174,7 @@ async def test_missing_program_is_rejected_before_anything_is_made(tmp_path: Pat
         missing = await world.start(order)
         unknown = await world.start(with_fields(order, harness="nobody"))
         assert isinstance(missing, Rejected)
-        assert missing.code is ErrorCode.AGENT_COMMAND_NOT_FOUND
+        assert missing.code is ErrorCode.AGENT_BINARY_NOT_FOUND
         assert isinstance(unknown, Rejected)
         assert unknown.code is ErrorCode.UNKNOWN_HARNESS
         probed = await world.manager.probe_session(TOWN, order.session_id, timeout_ms=CALL_MS)

@@ -62,7 +62,7 @@ async def what_can_never_work_is_rejected_by_its_code(world: World) -> None:
     order = work_order(session_id=S1, git_url=world.url)
     wrong = {
         ErrorCode.UNKNOWN_HARNESS: with_fields(order, harness="nobody"),
-        ErrorCode.AGENT_COMMAND_NOT_FOUND: with_fields(order, harness="absent"),
+        ErrorCode.AGENT_BINARY_NOT_FOUND: with_fields(order, harness="absent"),
         ErrorCode.INVALID_BRANCH: with_fields(order, branch="a..b"),
         ErrorCode.INVALID_GIT_URL: work_order(session_id=S1, git_url="ext::sh -c true"),
     }

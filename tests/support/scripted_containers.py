@@ -19,6 +19,9 @@ from boomtown.container_sim.model import (
     Conflict,
     InstanceGone,
     Known,
+    Looked,
+    LookOrder,
+    LookOutcome,
     MergeProof,
     NoContainer,
     NotFound,
@@ -32,9 +35,9 @@ from boomtown.container_sim.model import (
     StopOutcome,
     Stopped,
 )
-from boomtown.ids import InstanceId, SessionId, TownId
+from boomtown.ids import InstanceId, RigId, SessionId, TownId
 
-Outcome = StartOutcome | ProbeOutcome | StopOutcome | ProofOutcome
+Outcome = StartOutcome | ProbeOutcome | StopOutcome | ProofOutcome | LookOutcome
 OVER = (BodyState.EXITED, BodyState.FAILED)
 
 
@@ -69,6 +72,9 @@ class ScriptedContainers:
         self.sessions: dict[SessionId, SessionReport] = {}
         self.instances: dict[TownId, InstanceId] = {}
         self.ended_instances: dict[TownId, InstanceId] = {}
+        self.look_replies: deque[Reply] = deque()
+        self.looks: list[LookOrder] = []
+        self.kept_worktrees: dict[SessionId, str] = {}  # what a kill would leave
         self.merged_branches: set[str] = set()
         self.peak_live_count = 0  # the most sessions of one agent that ever lived at once
         self._clock = clock
@@ -110,6 +116,35 @@ class ScriptedContainers:
             assert isinstance(reply.outcome, StopOutcome)
             return reply.outcome
         return Stopped(report=found) if isinstance(found, SessionReport) else found
+
+    async def kill_session(
+        self, town_id: TownId, session_id: SessionId, *, grace_ms: int, timeout_ms: int
+    ) -> StopOutcome:
+        outcome = await self.stop_session(
+            town_id, session_id, grace_ms=grace_ms, timeout_ms=timeout_ms
+        )
+        kept = self.kept_worktrees.get(session_id)
+        if isinstance(outcome, Stopped) and kept is not None:
+            report = msgspec.structs.replace(outcome.report, kept_worktree=kept)
+            self.sessions[session_id] = report
+            return Stopped(report=report)
+        return outcome
+
+    async def look(self, order: LookOrder, *, timeout_ms: int) -> LookOutcome:
+        self.looks.append(order)
+        reply = await self._next(self.look_replies)
+        if reply.outcome is None:
+            return Looked(obstacles=())
+        assert isinstance(reply.outcome, LookOutcome)
+        return reply.outcome
+
+    async def discard_kept(
+        self, rig_id: RigId, *, spared: tuple[str, ...], timeout_ms: int
+    ) -> tuple[str, ...]:
+        gone = {k: path for k, path in self.kept_worktrees.items() if path not in spared}
+        for session_id in gone:
+            del self.kept_worktrees[session_id]
+        return tuple(sorted(gone.values()))
 
     async def prove_merge(
         self,

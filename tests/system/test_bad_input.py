@@ -110,7 +110,7 @@ def test_a_harness_that_cannot_be_leaves_nothing(tmp_path: Path, run_id: str, ha
     rig = make_rig(server, town, str(make_repository(tmp_path)))
     server.data("PATCH", f"/api/towns/{town}/config", {"harness": harness})
     server.data("POST", f"/api/towns/{town}/rigs/{rig}/beads", {"title": "work"})
-    code = "UNKNOWN_HARNESS" if harness.startswith("nobody") else "AGENT_COMMAND_NOT_FOUND"
+    code = "UNKNOWN_HARNESS" if harness.startswith("nobody") else "AGENT_BINARY_NOT_FOUND"
     escalations = wait_for(
         lambda: server.data("GET", f"/api/towns/{town}/escalations"), "an escalation"
     )
