@@ -20,9 +20,19 @@ from boomtown.actors.runtime.runtime_errors import ObjectReset as ObjectReset
 from boomtown.actors.runtime.runtime_errors import OutsideTurnError as OutsideTurnError
 from boomtown.actors.runtime.runtime_errors import RemoteError as RemoteError
 from boomtown.actors.runtime.runtime_errors import SqlError as SqlError
+from boomtown.actors.runtime.schedule_rules import Cron as Cron
+from boomtown.actors.runtime.schedule_rules import Every as Every
+from boomtown.actors.runtime.schedule_rules import RetryPolicy as RetryPolicy
+from boomtown.actors.runtime.schedule_table import Schedule as Schedule
+from boomtown.actors.runtime.web_sockets import CloseEvent as CloseEvent
+from boomtown.actors.runtime.web_sockets import ReadyState as ReadyState
+from boomtown.actors.runtime.web_sockets import WebSocket as WebSocket
+from boomtown.actors.runtime.web_sockets import WebSocketPair as WebSocketPair
 
 __all__ = [
     "AlarmInfo",
+    "CloseEvent",
+    "Cron",
     "DataCloneError",
     "Durability",
     "DurableObject",
@@ -31,6 +41,7 @@ __all__ = [
     "DurableObjectState",
     "DurableObjectStub",
     "Env",
+    "Every",
     "Headers",
     "Host",
     "HostStatistics",
@@ -38,8 +49,13 @@ __all__ = [
     "NoSuchMethod",
     "ObjectReset",
     "OutsideTurnError",
+    "ReadyState",
     "RemoteError",
     "Request",
     "Response",
+    "RetryPolicy",
+    "Schedule",
     "SqlError",
+    "WebSocket",
+    "WebSocketPair",
 ]

@@ -10,7 +10,15 @@ from boomtown.actors.runtime.rpc_values import RpcMethod
 from boomtown.actors.runtime.runtime_errors import NoSuchMethod
 
 # Delivered by the runtime; `fetch` has its own way in, the rest cannot be called from outside.
-HANDLERS = ("alarm", "connect", "fetch", "websocket_close", "websocket_error", "websocket_message")
+HANDLERS = (
+    "alarm",
+    "connect",
+    "fetch",
+    "on_schedule",
+    "web_socket_close",
+    "web_socket_error",
+    "web_socket_message",
+)
 
 
 class ActorClass:
@@ -44,6 +52,14 @@ class ActorClass:
         if self._fetch is None:
             raise NoSuchMethod(f"{self.name} has no fetch handler")
         return self._fetch
+
+    def check_scheduled(self, method: str | None) -> None:
+        """TypeError unless a schedule can call it: a method of any name, `on_schedule` for None."""
+        name = method or "on_schedule"
+        function = inspect.getattr_static(self.python_class, name, None)
+        is_ours = name.startswith("__") or (name in HANDLERS and method is not None)
+        if is_ours or not inspect.isfunction(function):
+            raise TypeError(f"{self.name} has no method {name!r} that a schedule can call")
 
     def construct(self, ctx: Any, env: Any) -> DurableObject:
         """A new instance; runs the class's constructor."""

@@ -1,7 +1,8 @@
 """Requests and responses of `fetch`, small and of our own: no web framework's types.
 
 Bodies are bytes, or an async iterator of bytes that can be read once. A body that an object
-streams is read through the object's gate (namespace.py).
+streams is read through the object's gate (instance.py). A response of status 101 carries one end
+of a WebSocket pair.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
+from boomtown.actors.runtime.web_sockets import WebSocket
 from boomtown.wire import decode_json, decode_json_as, encode_json
 
 T = TypeVar("T")
+SWITCHING_PROTOCOLS = 101
 Body = bytes | AsyncIterator[bytes]
 
 
@@ -120,6 +123,11 @@ class Request(_Message):
         return decode_json(await self.bytes())
 
     @property
+    def is_upgrade(self) -> bool:
+        """Whether it asks for a WebSocket."""
+        return (self.headers.find("upgrade") or "").lower() == "websocket"
+
+    @property
     def path(self) -> str:
         """The path of the URL, "/" where it has none."""
         return urlsplit(self.url).path or "/"
@@ -131,13 +139,21 @@ class Request(_Message):
 class Response(_Message):
     """What an object answers to a request."""
 
-    __slots__ = ("status",)
+    __slots__ = ("status", "web_socket")
 
     def __init__(
-        self, body: Body | str = b"", status: int = 200, headers: HeaderSource | None = None
+        self,
+        body: Body | str = b"",
+        status: int = 200,
+        headers: HeaderSource | None = None,
+        web_socket: WebSocket | None = None,
     ) -> None:
+        """ValueError for a status of 101 without a WebSocket, and the other way round."""
         super().__init__(headers, body)
+        if (status == SWITCHING_PROTOCOLS) != (web_socket is not None):
+            raise ValueError("status 101 goes with a web_socket, and no other status does")
         self.status = status
+        self.web_socket = web_socket
 
     @staticmethod
     def json(value: object, *, status: int = 200, headers: HeaderSource | None = None) -> Response:

@@ -50,6 +50,7 @@ class GateTask(asyncio.Task[Any]):
     # The rest is seldom set: class-level defaults keep the making of a task cheap.
     first_awaited: asyncio.Future[Any] | bool | None = None  # C does not know the first one
     step: Callable[..., object] | None = None
+    reply: asyncio.Future[Any] | None = None  # of the event that it is
     swallowed_cancels = 0
     on_end: Callable[[GateTask], None] | None = None  # run in the turn in which the task ends
 

@@ -34,6 +34,7 @@ from boomtown.actors.runtime.durable_object import DurableObject
 from boomtown.actors.runtime.environment import Env, ServiceBinding, binding_name
 from boomtown.actors.runtime.exchange import Request, Response
 from boomtown.actors.runtime.flush_port import OsFlush
+from boomtown.actors.runtime.hibernation import ObjectSockets
 from boomtown.actors.runtime.idle_wheel import Idler, IdleWheel
 from boomtown.actors.runtime.instance import LiveObject, Stage
 from boomtown.actors.runtime.loop_hook import LoopHook, install_hook
@@ -91,6 +92,7 @@ class Host:
         self._is_closing = False
         self._live: dict[ObjectKey, LiveObject] = {}
         self._closing: dict[ObjectKey, asyncio.Task[None]] = {}
+        self._sockets: dict[ObjectKey, ObjectSockets] = {}  # of objects that hibernate, too
         self._tasks: dict[asyncio.Task[Any], None] = {}
         self._wheel = IdleWheel(
             clock,
@@ -119,6 +121,7 @@ class Host:
             instrument=self._instrument,
         )
         self._backend.serve_alarms(self.deliver_alarm, self.abandon_alarm)
+        self._backend.serve_schedules(self.deliver_schedules, self.abandon_schedules)
 
     def _make_env(self, bindings: Mapping[str, Any], services: Mapping[str, object]) -> Env:
         named: dict[str, Any] = {
@@ -157,6 +160,8 @@ class Host:
                 live.reset(reset_error("The host is shutting down", retryable=True))
             else:
                 self._evict(live, "shutdown")
+        for key in list(self._sockets):
+            self._disconnect_sockets(key)
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -194,8 +199,11 @@ class Host:
             busy_objects=sum(1 for live in self._live.values() if live.is_busy()),
         )
 
-    async def evict(self, class_name: str, object_id: str) -> None:
-        """Drop an idle object's memory, for tests; returns when its file is closed.
+    async def evict(
+        self, class_name: str, object_id: str, *, disconnects_sockets: bool = False
+    ) -> None:
+        """Drop an idle object's memory, for tests; returns when its file is closed. Its sockets
+        hibernate, unless they are to be disconnected.
 
         DurableObjectError where it is not live, or busy.
         """
@@ -205,6 +213,8 @@ class Host:
             state = "not running" if live is None else "busy"
             raise DurableObjectError(f"cannot evict: the object is {state}")
         self._evict(live, "evicted")
+        if disconnects_sockets:
+            self._disconnect_sockets(key)
         await self._closed(key)
 
     async def abort(self, class_name: str, object_id: str, reason: str) -> None:
@@ -303,6 +313,24 @@ class Host:
         """Have an object clear an alarm that is given up; returns when that is durable."""
         await alarm_events.abandon(self._find_or_activate(key, name), scheduled_at_ms)
 
+    async def deliver_schedules(
+        self, key: ObjectKey, name: str | None, scheduled_at_ms: int, _: int
+    ) -> AlarmOutcome:
+        """Run what an object has scheduled; returns when what it wrote is durable. KeyError, to
+        be tried again, while its class is not registered."""
+        return await alarm_events.deliver_schedules(
+            self._find_or_activate(key, name),
+            scheduled_at_ms=scheduled_at_ms,
+            clock=self._clock,
+            limit_ms=self.limits.alarm_handler_ms_max,
+        )
+
+    async def abandon_schedules(
+        self, key: ObjectKey, name: str | None, scheduled_at_ms: int
+    ) -> None:
+        """Have an object put its schedules off; returns when that is durable."""
+        await alarm_events.abandon_schedules(self._find_or_activate(key, name), scheduled_at_ms)
+
     def is_in_turn(self) -> bool:
         """Whether an object's code runs now."""
         return self._hook is not None and self._hook.turn is not None
@@ -356,6 +384,7 @@ class Host:
             hook=self._hook,
             clock=self._clock,
             limits=self.limits,
+            sockets_of=self._sockets_of,
             on_broken=self._object_broke,
         )
         self._live[key] = live
@@ -368,11 +397,28 @@ class Host:
             closing.add_done_callback(lambda _: live.start(self._backend, self.env))
         return live
 
+    def _sockets_of(self, key: ObjectKey, name: str | None) -> ObjectSockets:
+        sockets = self._sockets.get(key)
+        if sockets is None:
+            sockets = self._sockets[key] = ObjectSockets(
+                key,
+                wake=lambda: self._find_or_activate(key, name),
+                clock=self._clock,
+                limits=self.limits,
+            )
+        return sockets
+
+    def _disconnect_sockets(self, key: ObjectKey) -> None:
+        sockets = self._sockets.pop(key, None)
+        if sockets is not None:
+            sockets.disconnect_all()
+
     def _object_broke(self, live: LiveObject) -> None:
         # Its storage is closed in the next pass: the code that broke it is still on the stack.
         assert self._hook is not None
         if self._live.get(live.key) is live:
             del self._live[live.key]
+            self._disconnect_sockets(live.key)
         self._instrument.object_stopped(live.key, "reset")
         storage = live.take_broken_storage()
         if storage is not None:
@@ -386,6 +432,9 @@ class Host:
         del self._live[live.key]
         self._instrument.object_stopped(live.key, reason)
         storage = live.evict()
+        sockets = self._sockets.get(live.key)
+        if sockets is not None and not sockets:
+            del self._sockets[live.key]
         if storage is not None:
             self._close_soon(live.key, storage)
 

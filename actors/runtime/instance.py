@@ -24,6 +24,7 @@ from boomtown.actors.runtime.alarms import AlarmOutcome
 from boomtown.actors.runtime.durable_object import AlarmInfo, DurableObject, DurableObjectState
 from boomtown.actors.runtime.environment import Env
 from boomtown.actors.runtime.exchange import Response
+from boomtown.actors.runtime.hibernation import ObjectSockets
 from boomtown.actors.runtime.loop_hook import LoopHook
 from boomtown.actors.runtime.object_alarm import AlarmStart
 from boomtown.actors.runtime.object_gates import Finish, ObjectGates, keep
@@ -31,7 +32,10 @@ from boomtown.actors.runtime.object_ids import NAME_BYTES_MAX, DurableObjectId
 from boomtown.actors.runtime.ports import ObjectKey
 from boomtown.actors.runtime.rpc_values import RpcMethod, copy_value
 from boomtown.actors.runtime.runtime_errors import DurableObjectError, as_reset
+from boomtown.actors.runtime.schedule_table import Schedule
+from boomtown.actors.runtime.socket_ends import SocketEnd
 from boomtown.actors.runtime.storage_backend import ObjectStorage, StorageBackend
+from boomtown.actors.runtime.web_sockets import hand_over
 from boomtown.clock import Clock
 from boomtown.limits import RuntimeLimits
 
@@ -59,6 +63,7 @@ class LiveObject:
         hook: LoopHook,
         clock: Clock,
         limits: RuntimeLimits,
+        sockets_of: Callable[[ObjectKey, str | None], ObjectSockets],
         on_broken: Callable[[LiveObject], None],
     ) -> None:
         self.key = key
@@ -70,6 +75,7 @@ class LiveObject:
         self._actor_class = actor_class
         self._clock = clock
         self._limits = limits
+        self._sockets_of = sockets_of
         self._on_broken = on_broken
         self._instance: DurableObject | None = None
         self.gates = ObjectGates(
@@ -136,6 +142,10 @@ class LiveObject:
         reason.durable_object_id = reason.durable_object_id or self.key.object_id
         if self.storage is not None:
             self.storage.shut(reason)
+        for kept in list(self.gates.keeps):
+            if isinstance(kept, SocketEnd):
+                kept.disconnect()
+        self.gates.keeps.clear()
         self._on_broken(self)
 
     def _commit(self) -> None:
@@ -162,9 +172,17 @@ class LiveObject:
         """Have the storage clear an alarm that the scheduler gave up."""
         return self.gates.invoke(self._abandon_alarm(scheduled_at_ms), keep)
 
+    def invoke_schedules(self, scheduled_at_ms: int) -> tuple[bool, Any]:
+        """Deliver the wake of the object's schedules: (True or a future of) its AlarmOutcome."""
+        return self.gates.invoke(self._run_schedules(scheduled_at_ms), keep)
+
+    def invoke_abandon_schedules(self, scheduled_at_ms: int) -> tuple[bool, Any]:
+        """Have the object put off schedules whose wake the scheduler gave up."""
+        return self.gates.invoke(self._put_off_schedules(scheduled_at_ms), keep)
+
     def invoke_function(self, function: Callable[[DurableObject], Any]) -> tuple[bool, Any]:
-        """Deliver `function(instance)` as an event, for tests; its value is not copied, except
-        that a Response's streamed body is read through the object's gate."""
+        """Deliver `function(instance)` as an event: of a socket, or a test's; its value is not
+        copied, except that a Response's streamed body is read through the object's gate."""
 
         async def run() -> Any:
             assert self._instance is not None, "the root gate opens after the constructor"
@@ -190,6 +208,36 @@ class LiveObject:
             return AlarmOutcome.FAILED
         await storage.finish_alarm()
         return AlarmOutcome.SUCCEEDED
+
+    async def _run_schedules(self, scheduled_at_ms: int) -> AlarmOutcome:
+        storage = self.storage
+        assert storage is not None
+        if storage.schedules.begin(scheduled_at_ms) is AlarmStart.CANCELLED:
+            return AlarmOutcome.CANCELLED
+        await storage.schedules.run(self._call_scheduled)
+        await storage.end_schedules()
+        return AlarmOutcome.SUCCEEDED
+
+    async def _call_scheduled(self, schedule: Schedule) -> None:
+        try:
+            self.check_scheduled(schedule.method)  # the class may have changed since
+            instance: Any = self._instance
+            answer = (
+                instance.on_schedule(schedule.name, schedule.payload)
+                if schedule.method is None
+                else getattr(instance, schedule.method)(schedule.payload)
+            )
+            if inspect.isawaitable(answer):
+                await answer
+        except Exception as error:
+            self.gates.report(f"The schedule {schedule.name!r} of an object failed", error)
+            raise
+
+    async def _put_off_schedules(self, scheduled_at_ms: int) -> None:
+        storage = self.storage
+        assert storage is not None
+        storage.schedules.give_up(scheduled_at_ms)
+        await storage.end_schedules()
 
     async def _abandon_alarm(self, scheduled_at_ms: int) -> None:
         assert self.storage is not None
@@ -217,13 +265,23 @@ class LiveObject:
         body = response.body
         if not isinstance(body, bytes):
             body = _GatedBody(self, body)
-        return Response(body, response.status, response.headers)
+        web_socket = None if response.web_socket is None else hand_over(response.web_socket)
+        return Response(body, response.status, response.headers, web_socket)
 
     # What the storage and the state ask for.
+
+    @property
+    def sockets(self) -> ObjectSockets:
+        """The object's hibernatable sockets, which outlive this instance."""
+        return self._sockets_of(self.key, self.name)
 
     def check_turn(self, what: str) -> None:
         """Raise unless the code that runs now is a turn of this live object."""
         self.gates.check_turn(what)
+
+    def check_scheduled(self, method: str | None) -> None:
+        """TypeError unless the class has a method for a schedule to call."""
+        self._actor_class.check_scheduled(method)
 
     def request_commit(self) -> None:
         """Have the storage's commit called when the present turn ends."""

@@ -132,12 +132,18 @@ def install_hook(loop: asyncio.AbstractEventLoop) -> LoopHook:
     Raises RuntimeError when the loop cannot be hooked, or when something replaced `call_soon`
     after us without chaining.
     """
-    hook: LoopHook | None = getattr(loop, _HOOK_ATTRIBUTE, None)
+    hook = find_hook(loop)
     if hook is None:
         hook = LoopHook(loop)
         hook.install()
         setattr(loop, _HOOK_ATTRIBUTE, hook)
     _verify(hook)
+    return hook
+
+
+def find_hook(loop: asyncio.AbstractEventLoop) -> LoopHook | None:
+    """The hook that was installed on `loop`."""
+    hook: LoopHook | None = getattr(loop, _HOOK_ATTRIBUTE, None)
     return hook
 
 

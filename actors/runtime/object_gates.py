@@ -66,8 +66,6 @@ class ObjectGates:
     __slots__ = (
         "_clock",
         "_departures",
-        "_drain_ms_max",
-        "_drain_steps_max",
         "_on_broken",
         "_on_commit",
         "_settled",
@@ -75,8 +73,11 @@ class ObjectGates:
         "capturing",
         "hook",
         "is_dirty",
+        "keeps",
+        "limits",
         "loop",
         "microtasks",
+        "outbound",
         "output",
         "releases",
         "replies",
@@ -111,11 +112,12 @@ class ObjectGates:
         self.replies = Replies(self.loop, self.output)
         self.releases: list[Scope] = []  # holds that end with this turn
         self.is_dirty = False
+        self.limits = limits
+        self.keeps: dict[object, None] = {}  # open sockets: what must not be evicted
+        self.outbound: object | None = None  # the host's OutboundCalls
         self._settled: list[tuple[Reply, Any, BaseException | None]] = []
         self._departures: list[Callable[[], None]] = []
         self._clock = clock
-        self._drain_steps_max = limits.drain_steps_max
-        self._drain_ms_max = limits.drain_ms_max
         self._on_commit = on_commit
         self._on_broken = on_broken
 
@@ -137,10 +139,11 @@ class ObjectGates:
 
     def is_busy(self) -> bool:
         """Whether an eviction would lose something: a task, an event, a write on its way."""
-        root = self.root
         return bool(
-            self.tasks or self.replies.pending or root.locks or root.waiters or root.sections
-        ) or (self.output.chain is not None or self.hook.turn is self)
+            (self.tasks or self.replies.pending or self.keeps)
+            or (self.root.locks or self.root.waiters or self.root.sections)
+            or (self.output.chain is not None or self.hook.turn is self)
+        )
 
     def pending(self) -> list[asyncio.Future[Any]]:
         """What an idle object has not: its tasks, open replies and the commit on its way."""
@@ -260,7 +263,7 @@ class ObjectGates:
         """Run the microtasks of the turn; past the bound, go on in the loop's next pass with the
         gate held."""
         microtasks = self.microtasks
-        deadline_ms = self._clock.monotonic_ms() + self._drain_ms_max
+        deadline_ms = self._clock.monotonic_ms() + self.limits.drain_ms_max
         steps = 0
         while microtasks:
             task, callback, args, context = microtasks.popleft()
@@ -269,7 +272,7 @@ class ObjectGates:
                 continue
             self._call(task, callback, args, context)
             steps += 1
-            if steps >= self._drain_steps_max or (
+            if steps >= self.limits.drain_steps_max or (
                 steps % STEPS_BETWEEN_LOOKS == 0 and self._clock.monotonic_ms() > deadline_ms
             ):
                 break
@@ -358,12 +361,13 @@ class ObjectGates:
     def _queue_event(self, coroutine: Coroutine[Any, Any, Any], finish: Finish) -> Reply:
         with self.hook.outside_turn():
             reply = self.replies.new()
+        context = copy_context()  # the caller's, as of an event that need not wait
 
         def granted(_: Scope) -> None:
             if reply.done():  # the caller gave up, or the object was reset
                 coroutine.close()
                 return
-            value, error, given = self._begin(coroutine, finish, reply)
+            value, error, given = context.run(self._begin, coroutine, finish, reply)
             if given is None:
                 self.replies.deliver(reply, value, error)
 
@@ -420,6 +424,7 @@ class ObjectGates:
         """Go on as a real task, which waits for what the inline start was given."""
         with self.hook.outside_turn():
             reply = reply or self.replies.new()
+        task.reply = reply
         task.on_end = self._settling(reply, finish)
         task.initialise()
         task.scope = self.scope

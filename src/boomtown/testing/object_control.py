@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar, cast, overload
+from typing import Any, Literal, TypeVar, cast, overload
 
 from boomtown.actors.runtime.durable_object import AlarmInfo, DurableObject, DurableObjectState
 from boomtown.actors.runtime.host import Host
@@ -76,8 +76,11 @@ async def run_alarm(stub: DurableObjectStub) -> bool:
     return await run_in_object(stub, fire)
 
 
-async def evict(stub: DurableObjectStub) -> None:
-    """Drop the object's memory and keep its storage; returns when its file is closed.
+async def evict(
+    stub: DurableObjectStub, *, web_sockets: Literal["hibernate", "close"] = "hibernate"
+) -> None:
+    """Drop the object's memory and keep its storage; returns when its file is closed. Its
+    hibernatable sockets stay, or are disconnected.
 
     Waits while the object is busy, for `RuntimeLimits.eviction_wait_ms_max` of the host's clock.
     Raises DurableObjectError where the object is not running, and where it is still busy then.
@@ -88,7 +91,7 @@ async def evict(stub: DurableObjectStub) -> None:
         raise DurableObjectError("cannot evict: the object is not running")
     await _wait_until_idle(host, live)
     if host.find_live(key) is live:
-        await host.evict(key.class_name, key.object_id)
+        await host.evict(key.class_name, key.object_id, disconnects_sockets=web_sockets == "close")
 
 
 async def abort(stub: DurableObjectStub, reason: str = "The object was aborted by a test") -> None:
