@@ -7,6 +7,9 @@ again for ever (durable-actors 5.4). `abort(retry_alarm=False)` drops the alarm.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from boomtown.actors.runtime.alarms import AlarmOutcome
 from boomtown.actors.runtime.durable_object import AlarmInfo
 from boomtown.actors.runtime.instance import LiveObject
@@ -19,15 +22,31 @@ async def deliver(
 ) -> AlarmOutcome:
     """Run the handler; returns when what it wrote is durable. An object whose alarm runs for
     longer than `limit_ms` is reset."""
+    info = AlarmInfo(scheduled_time=scheduled_at_ms, retry_count=retry_count)
+    return await _deliver(live, lambda: live.invoke_alarm(info), clock=clock, limit_ms=limit_ms)
+
+
+async def deliver_schedules(
+    live: LiveObject, *, scheduled_at_ms: int, clock: Clock, limit_ms: int
+) -> AlarmOutcome:
+    """Run what the object has scheduled and is due; otherwise as `deliver`. A delivery is never
+    dropped: `abort(retry_alarm=False)` is about alarms."""
+    outcome = await _deliver(
+        live, lambda: live.invoke_schedules(scheduled_at_ms), clock=clock, limit_ms=limit_ms
+    )
+    return AlarmOutcome.FAILED if outcome is AlarmOutcome.DROPPED else outcome
+
+
+async def _deliver(
+    live: LiveObject, invoke: Callable[[], tuple[bool, Any]], *, clock: Clock, limit_ms: int
+) -> AlarmOutcome:
 
     def time_out() -> None:
         live.reset(reset_error("The alarm exceeded its allowed time", overloaded=True))
 
     timer = clock.call_at_ms(clock.now_ms() + limit_ms, time_out)
     try:
-        is_done, value = live.invoke_alarm(
-            AlarmInfo(scheduled_time=scheduled_at_ms, retry_count=retry_count)
-        )
+        is_done, value = invoke()
         outcome: AlarmOutcome = value if is_done else await value
     except DurableObjectError as error:
         if not live.is_alarm_retried:
@@ -39,6 +58,13 @@ async def deliver(
     finally:
         timer.cancel()
     return outcome
+
+
+async def abandon_schedules(live: LiveObject, scheduled_at_ms: int) -> None:
+    """Have the object put its schedules off; returns when that is durable."""
+    is_done, value = live.invoke_abandon_schedules(scheduled_at_ms)
+    if not is_done:
+        await value
 
 
 async def abandon(live: LiveObject, scheduled_at_ms: int) -> None:

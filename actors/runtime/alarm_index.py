@@ -52,9 +52,9 @@ class _Change(msgspec.Struct, frozen=True):
     durable: asyncio.Future[None]
 
 
-def alarm_index_path(data_dir: Path, class_name: str) -> Path:
-    """`<data_dir>/actors/<Class>/alarms.sqlite` (decisions 14)."""
-    return data_dir / "actors" / class_name / "alarms.sqlite"
+# Beside the objects of a class, in `<data_dir>/actors/<Class>` (decisions 14).
+ALARMS_FILE = "alarms.sqlite"
+WAKES_FILE = "schedules.sqlite"  # of schedules, made with the first of the class
 
 
 class AlarmIndex:
@@ -68,6 +68,7 @@ class AlarmIndex:
         options: DatabaseOptions,
         limits: RuntimeLimits,
         commit_path: CommitPath,
+        file_name: str = ALARMS_FILE,
     ) -> None:
         """Open the file, made where it is not there; what a killed process left in its log is
         submitted. Raises as Database."""
@@ -77,7 +78,8 @@ class AlarmIndex:
         self._wal_bytes_step = limits.wal_bytes_checkpoint
         self._wal_bytes_due = limits.wal_bytes_checkpoint
         self._kept_back: list[_Change] | None = None  # while a checkpoint runs
-        self._database = Database(alarm_index_path(data_dir, class_name), options, limits)
+        path = data_dir / "actors" / class_name / file_name
+        self._database = Database(path, options, limits)
         try:
             self._database.run(_CREATE)
         except BaseException:

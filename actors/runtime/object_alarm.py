@@ -34,9 +34,17 @@ from boomtown.actors.runtime.transactions import Transactions
 from boomtown.clock import Clock
 
 _CREATE = "CREATE TABLE IF NOT EXISTS _cf_METADATA (key INTEGER PRIMARY KEY, value ANY) STRICT"
-_READ = "SELECT value FROM _cf_METADATA WHERE key = 1"  # 1: the alarm, ms since the epoch
-_WRITE = "INSERT OR REPLACE INTO _cf_METADATA (key, value) VALUES (1, ?)"
-_DELETE = "DELETE FROM _cf_METADATA WHERE key = 1"
+_READ = "SELECT value FROM _cf_METADATA WHERE key = ?"  # ms since the epoch
+_WRITE = "INSERT OR REPLACE INTO _cf_METADATA (key, value) VALUES (?, ?)"
+_DELETE = "DELETE FROM _cf_METADATA WHERE key = ?"
+
+
+class MetadataRow(enum.IntEnum):
+    """The rows of `_cf_METADATA`; their numbers are on disk."""
+
+    ALARM = 1  # the object's own
+    WAKE = 2  # of its schedules (schedules.py)
+    BOOKMARK = 3  # the last that was handed out (bookmarks.py)
 
 
 class AlarmStart(enum.StrEnum):
@@ -56,7 +64,8 @@ class _State(msgspec.Struct, frozen=True):
 
 
 class ObjectAlarm:
-    """The alarm of one live object (a Participant and AlarmCommit of its transactions)."""
+    """The alarm of one live object (a Participant and AlarmCommit of its transactions), or the
+    wake of its schedules: `row` says which."""
 
     def __init__(
         self,
@@ -67,15 +76,17 @@ class ObjectAlarm:
         name: str | None,
         registry: AlarmRegistry,
         clock: Clock,
+        row: MetadataRow = MetadataRow.ALARM,
     ) -> None:
         self._database = database
         self._transactions = transactions
+        self._row = int(row)
         self._key = key
         self._name = name
         self._registry = registry
         self._clock = clock
         has_table = database.has_table("_cf_METADATA")
-        rows = database.rows(_READ) if has_table else []
+        rows = database.rows(_READ, (self._row,)) if has_table else []
         stored_ms = rows[0][0] if rows else None
         assert stored_ms is None or isinstance(stored_ms, int)
         self._state = _State(stored_ms, 0, False, has_table)
@@ -110,9 +121,9 @@ class ObjectAlarm:
             if not self._state.has_table:
                 self._database.run(_CREATE)
             if at_ms is None:
-                self._database.run(_DELETE)
+                self._database.run(_DELETE, (self._row,))
             else:
-                self._database.run(_WRITE, (at_ms,))
+                self._database.run(_WRITE, (self._row, at_ms))
         except apsw.Error as error:
             raise self._transactions.translated(error) from error
         self._state = _State(at_ms, self._state.changes + 1, False, True)

@@ -8,10 +8,10 @@ reply has told, and the next start delivers the alarms that had not ended.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from boomtown.actors.runtime.alarm_index import AlarmIndex
+from boomtown.actors.runtime.alarm_index import WAKES_FILE, AlarmIndex
 from boomtown.actors.runtime.alarm_scheduler import Abandon, AlarmScheduler, Deliver
 from boomtown.actors.runtime.commit_path import FileCommitPath, FlushRunner
 from boomtown.actors.runtime.database import Database, DatabaseOptions, database_path
@@ -66,16 +66,23 @@ class SqliteBackend:
         self._indexes: dict[str, AlarmIndex] = {}
         self._callbacks: tuple[Deliver, Abandon] | None = None
         self._scheduler: AlarmScheduler | None = None
+        self._wakes = _WakeIndexes(self._open_wakes)
+        self._wake_callbacks: tuple[Deliver, Abandon] | None = None
+        self._wake_scheduler: AlarmScheduler | None = None
 
     def serve_alarms(self, deliver: Deliver, abandon: Abandon) -> None:
         """Say who runs alarms (AlarmScheduler)."""
         self._callbacks = (deliver, abandon)
 
+    def serve_schedules(self, deliver: Deliver, abandon: Abandon) -> None:
+        """Say who runs schedules, as `serve_alarms`."""
+        self._wake_callbacks = (deliver, abandon)
+
     async def start(self) -> None:
         """Open the alarm indexes and begin to deliver; overdue alarms come first."""
         assert self._callbacks is not None, "serve_alarms comes before start"
+        assert self._wake_callbacks is not None, "serve_schedules comes before start"
         self._options.make_folders(self._data_dir)
-        deliver, abandon = self._callbacks
         for class_name in self._classes_with_alarms:
             self._indexes[class_name] = AlarmIndex(
                 data_dir=self._data_dir,
@@ -84,8 +91,19 @@ class SqliteBackend:
                 limits=self._limits,
                 commit_path=self._commit_path,
             )
-        self._scheduler = AlarmScheduler(
-            indexes=self._indexes,
+        for class_name in self._options.list_folder(self._data_dir / "actors"):
+            if WAKES_FILE in self._options.list_folder(self._data_dir / "actors" / class_name):
+                self._wakes[class_name] = self._open_wakes(class_name)
+        self._scheduler = self._new_scheduler(self._indexes, *self._callbacks)
+        self._wake_scheduler = self._new_scheduler(self._wakes, *self._wake_callbacks)
+        self._scheduler.start()
+        self._wake_scheduler.start()
+
+    def _new_scheduler(
+        self, indexes: Mapping[str, AlarmIndex], deliver: Deliver, abandon: Abandon
+    ) -> AlarmScheduler:
+        return AlarmScheduler(
+            indexes=indexes,
             deliver=deliver,
             abandon=abandon,
             clock=self._clock,
@@ -93,7 +111,16 @@ class SqliteBackend:
             limits=self._limits,
             instrument=self._instrument,
         )
-        self._scheduler.start()
+
+    def _open_wakes(self, class_name: str) -> AlarmIndex:
+        return AlarmIndex(
+            data_dir=self._data_dir,
+            class_name=class_name,
+            options=self._options,
+            limits=self._limits,
+            commit_path=self._commit_path,
+            file_name=WAKES_FILE,
+        )
 
     def open(
         self, key: ObjectKey, name: str | None, gate: ObjectGate, *, has_alarm: bool
@@ -101,6 +128,7 @@ class SqliteBackend:
         """The storage of an object. Raises where the file cannot be opened (apsw.Error,
         OSError). Its first replies wait for what a killed process left in the log."""
         assert self._scheduler is not None, "the backend is started"
+        assert self._wake_scheduler is not None, "the backend is started"
         database = Database(database_path(self._data_dir, key), self._options, self._limits)
         storage = Storage(
             database=database,
@@ -109,6 +137,7 @@ class SqliteBackend:
             gate=gate,
             commit_path=self._commit_path,
             alarms=self._scheduler,
+            wakes=self._wake_scheduler,
             has_alarm=has_alarm,
             clock=self._clock,
             limits=self._limits,
@@ -117,8 +146,10 @@ class SqliteBackend:
         return storage
 
     def find_next_alarm_at_ms(self) -> int | None:
-        """When the next alarm of this host is due."""
-        return self._scheduler.find_next_at_ms() if self._scheduler is not None else None
+        """When the next alarm of this host, or the next schedule, is due."""
+        schedulers = (self._scheduler, self._wake_scheduler)
+        found = [each.find_next_at_ms() for each in schedulers if each is not None]
+        return min((at_ms for at_ms in found if at_ms is not None), default=None)
 
     def list_object_ids(self, class_name: str) -> list[str]:
         """The ids of the class that have a file, sorted; the alarm index is none."""
@@ -157,8 +188,9 @@ class SqliteBackend:
 
     async def stop_alarms(self) -> None:
         """Deliver no more alarms; those under way are let go and run again after a start."""
-        if self._scheduler is not None:
-            await self._scheduler.aclose()
+        for scheduler in (self._scheduler, self._wake_scheduler):
+            if scheduler is not None:
+                await scheduler.aclose()
 
     async def aclose(self) -> None:
         """Close the indexes and make durable what was submitted."""
@@ -170,3 +202,20 @@ class SqliteBackend:
             index = self._indexes.pop(class_name, None)
             if index is not None:
                 await index.aclose()
+        while self._wakes:
+            _, wakes = self._wakes.popitem()
+            await wakes.aclose()
+
+
+class _WakeIndexes(dict[str, AlarmIndex]):
+    """The indexes of schedules by class, each made when the first object of its class schedules:
+    most classes never do."""
+
+    def __init__(self, open_index: Callable[[str], AlarmIndex]) -> None:
+        super().__init__()
+        self._open_index = open_index
+
+    def __missing__(self, class_name: str) -> AlarmIndex:
+        index = self._open_index(class_name)
+        self[class_name] = index
+        return index

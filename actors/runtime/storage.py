@@ -21,9 +21,11 @@ from typing import Any, Generic, TypeVar, overload
 import msgspec
 
 from boomtown.actors.runtime.database import Database
-from boomtown.actors.runtime.object_alarm import AlarmStart, ObjectAlarm
+from boomtown.actors.runtime.instants import instant_ms
+from boomtown.actors.runtime.object_alarm import AlarmStart, MetadataRow, ObjectAlarm
 from boomtown.actors.runtime.ports import AlarmRegistry, CommitPath, ObjectGate, ObjectKey
 from boomtown.actors.runtime.runtime_errors import reset_error
+from boomtown.actors.runtime.schedules import ObjectSchedules
 from boomtown.actors.runtime.sql import Sql
 from boomtown.actors.runtime.stored_values import decode_value, encode_value
 from boomtown.actors.runtime.sync_kv import KeyValueTable, ListOptions, SyncKv
@@ -59,11 +61,13 @@ class Storage:
         gate: ObjectGate,
         commit_path: CommitPath,
         alarms: AlarmRegistry,
+        wakes: AlarmRegistry,
         has_alarm: bool,
         clock: Clock,
         limits: RuntimeLimits,
     ) -> None:
-        """`has_alarm`: whether the class has a handler, without which none may be set."""
+        """`has_alarm`: whether the class has a handler, without which none may be set. `wakes`:
+        the registry of when schedules wake the object."""
         self._database = database
         self._gate = gate
         self._commit_path = commit_path
@@ -84,11 +88,29 @@ class Storage:
             registry=alarms,
             clock=clock,
         )
+        wake = ObjectAlarm(
+            database=database,
+            transactions=self._transactions,
+            key=key,
+            name=name,
+            registry=wakes,
+            clock=clock,
+            row=MetadataRow.WAKE,
+        )
+        self.schedules = ObjectSchedules(
+            database=database,
+            transactions=self._transactions,
+            wake=wake,
+            object_id=key.object_id,
+            clock=clock,
+            limits=limits,
+        )
         self.kv = SyncKv(self._table, self._transactions)
         self.sql = Sql(database, self._transactions)
-        for participant in (self._table, self._alarm, self.sql):
+        for participant in (self._table, self._alarm, wake, self.schedules, self.sql):
             self._transactions.join(participant)
         self._transactions.join_alarm(self._alarm)
+        self._transactions.join_alarm(wake)
 
     @overload
     def get(self, key: str, /) -> Ready[Any]: ...
@@ -203,10 +225,10 @@ class Storage:
         zone, and where the class has no `alarm`.
         """
         self._transactions.check("storage.set_alarm")
-        instant_ms = _instant_ms(at_ms)
+        alarm_at_ms = instant_ms(at_ms)
         if not self._has_alarm:
             raise TypeError("set_alarm needs a class with an alarm handler")
-        self._alarm.set(instant_ms, is_confirmed=not allow_unconfirmed)
+        self._alarm.set(alarm_at_ms, is_confirmed=not allow_unconfirmed)
         return Ready(None)
 
     def delete_alarm(self, *, allow_unconfirmed: bool = False) -> Ready[None]:
@@ -250,6 +272,11 @@ class Storage:
     def fail_alarm(self) -> None:
         """The handler failed: its alarm is set as before."""
         self._alarm.fail()
+
+    def end_schedules(self) -> asyncio.Future[None]:
+        """A delivery of the schedules' wake has run what was due. Done when that is durable."""
+        self._transactions.commit()
+        return self._transactions.sync()
 
     def abandon_alarm(self, scheduled_at_ms: int) -> asyncio.Future[None]:
         """The scheduler gives up on that alarm: delete it if it is still set. Done when that is
@@ -327,14 +354,3 @@ class Transaction:
         """Undo what was written in the transaction and end it; its callback goes on and its
         value counts. Harmless when repeated."""
         self._transactions.roll_back(self._frame)
-
-
-def _instant_ms(at: int | float | datetime) -> int:
-    if isinstance(at, datetime):
-        if at.tzinfo is None:
-            raise TypeError("A datetime without a time zone names no instant")
-        at = at.timestamp() * 1000
-    instant_ms = int(at)
-    if instant_ms <= 0:
-        raise TypeError("An alarm's instant is after the epoch")
-    return instant_ms

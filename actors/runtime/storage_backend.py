@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from boomtown.actors.runtime.alarm_scheduler import Abandon, Deliver
 from boomtown.actors.runtime.object_alarm import AlarmStart
 from boomtown.actors.runtime.ports import ObjectGate, ObjectKey
+from boomtown.actors.runtime.schedules import ObjectSchedules
 
 
 class ObjectStorage(Protocol):
@@ -38,6 +39,15 @@ class ObjectStorage(Protocol):
         """Clear that alarm if it is still set; done when that is durable."""
         ...
 
+    @property
+    def schedules(self) -> ObjectSchedules:
+        """The object's schedules."""
+        ...
+
+    def end_schedules(self) -> asyncio.Future[None]:
+        """What was due has run, or was put off: done when that is durable."""
+        ...
+
     async def close(self) -> None:
         """Let go of the file, after every commit is durable."""
         ...
@@ -48,6 +58,10 @@ class StorageBackend(Protocol):
 
     def serve_alarms(self, deliver: Deliver, abandon: Abandon) -> None:
         """Say who runs alarms, once, before `start`."""
+        ...
+
+    def serve_schedules(self, deliver: Deliver, abandon: Abandon) -> None:
+        """Say who runs what objects have scheduled, once, before `start`."""
         ...
 
     async def start(self) -> None:

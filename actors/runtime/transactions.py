@@ -115,7 +115,7 @@ class Transactions:
         self._wal_bytes_step = wal_bytes_checkpoint
         self._wal_bytes_due = wal_bytes_checkpoint
         self._participants: list[Participant] = []
-        self._alarm: AlarmCommit | None = None
+        self._alarms: list[AlarmCommit] = []
         self._broken: Exception | None = None
         self._is_open = False
         self._frames: list[Frame] = []
@@ -132,7 +132,7 @@ class Transactions:
         self._participants.append(participant)
 
     def join_alarm(self, alarm: AlarmCommit) -> None:
-        self._alarm = alarm
+        self._alarms.append(alarm)
 
     def start(self) -> None:
         """Hold the first replies until what an earlier process left in the log is durable."""
@@ -141,7 +141,7 @@ class Transactions:
             if durable is not None:
                 hold = asyncio.get_running_loop().create_future()
                 self._gate.hold_output(hold)
-                durable.add_done_callback(lambda ended: self._settle(ended, [hold], token=0))
+                durable.add_done_callback(lambda ended: self._settle(ended, [hold], tokens=()))
             # The file may end in a torn tail, which the next commit overwrites: an equal length
             # then does not mean that nothing new was written.
             self._submitted = (self._database.wal_generation, 0)
@@ -271,7 +271,7 @@ class Transactions:
             self._frames[-2].is_confirmed |= frame.is_confirmed
             self._close_frame(frame)
             return
-        while self._alarm is not None and (index := self._alarm.before_commit()) is not None:
+        while (index := self._register_alarms()) is not None:
             await index
         self._close_frame(frame)
         if frame.is_confirmed:
@@ -317,8 +317,7 @@ class Transactions:
             return
         index: asyncio.Future[None] | None = None
         try:
-            if self._alarm is not None:
-                index = self._alarm.before_commit()
+            index = self._register_alarms()
         except Exception as error:
             self._break(reset_error(f"The alarm could not be registered: {describe(error)}"))
             return
@@ -327,6 +326,14 @@ class Transactions:
         else:
             self._waits_for_index = True
             index.add_done_callback(self._index_is_durable)
+
+    def _register_alarms(self) -> asyncio.Future[None] | None:
+        """The first future that the commit must wait for; asked again when it is done."""
+        for alarm in self._alarms:
+            index = alarm.before_commit()
+            if index is not None:
+                return index
+        return None
 
     def _index_is_durable(self, ended: asyncio.Future[None]) -> None:
         self._waits_for_index = False
@@ -353,15 +360,15 @@ class Transactions:
     def _note_commit(self) -> None:
         """The database is committed: see that it becomes durable, and release who waits."""
         self._is_open = False
-        token = self._alarm.committed() if self._alarm is not None else 0
+        tokens = tuple(alarm.committed() for alarm in self._alarms)
         settled = self._waiters if self._hold is None else [self._hold, *self._waiters]
         self._hold, self._waiters = None, []
         durable = self._submit()
         if durable is None:
             _release(settled)
-            self._note_durable(token)
+            self._note_durable(tokens)
         else:
-            durable.add_done_callback(lambda ended: self._settle(ended, settled, token=token))
+            durable.add_done_callback(lambda ended: self._settle(ended, settled, tokens=tokens))
         commit_waiters, self._commit_waiters = self._commit_waiters, []
         _release(commit_waiters)
 
@@ -382,22 +389,24 @@ class Transactions:
         ended: asyncio.Future[None],
         settled: list[asyncio.Future[None]],
         *,
-        token: int,
+        tokens: tuple[int, ...],
     ) -> None:
         error = None if ended.cancelled() else ended.exception()
         if ended.cancelled():
             error = reset_error("A commit was dropped before it was durable")
         if error is None:
             _release(settled)
-            self._note_durable(token)
+            self._note_durable(tokens)
             return
         assert isinstance(error, Exception)
         _fail(settled, error)
         self._break(error)
 
-    def _note_durable(self, token: int) -> None:
-        if self._alarm is not None and self._broken is None:
-            self._alarm.became_durable(token)
+    def _note_durable(self, tokens: tuple[int, ...]) -> None:
+        # None for a wait that is no commit; else one for each alarm.
+        for alarm, token in zip(self._alarms, tokens, strict=False):
+            if self._broken is None:
+                alarm.became_durable(token)
 
     def sync(self) -> asyncio.Future[None]:
         """Done when every write before this call is durable; fails when the object broke."""
@@ -410,7 +419,7 @@ class Transactions:
             waiter.set_result(None)
         else:
             self._last_durable.add_done_callback(
-                lambda ended: self._settle(ended, [waiter], token=0)
+                lambda ended: self._settle(ended, [waiter], tokens=())
             )
         return waiter
 

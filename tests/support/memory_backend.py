@@ -59,6 +59,9 @@ class MemoryBackend:
     def serve_alarms(self, deliver: Deliver, abandon: Abandon) -> None:
         """There are no alarms to serve."""
 
+    def serve_schedules(self, deliver: Deliver, abandon: Abandon) -> None:
+        """There are no schedules to serve."""
+
     async def start(self) -> None:
         """There is no index to load."""
 

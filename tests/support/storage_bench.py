@@ -120,6 +120,7 @@ class StorageBench:
         self.gate = FakeGate()
         self.flush = RecordingFlush()
         self.registry = RecordingRegistry()
+        self.wakes = RecordingRegistry()
         self.path = FileCommitPath(
             flush=self.flush,
             runner=FlushInline(),
@@ -141,6 +142,7 @@ class StorageBench:
             gate=self.gate,
             commit_path=self.path,
             alarms=self.registry,
+            wakes=self.wakes,
             has_alarm=self._has_alarm,
             clock=self.clock,
             limits=self.limits,
