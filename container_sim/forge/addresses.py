@@ -90,6 +90,8 @@ def parse_repository(
             if (path := _below(text, prefix)) is not None:
                 return RepositoryAddress(forge=site.key, repo=parse_name(path))
     host, path = _split(text)
+    if host == "":
+        raise _invalid("A local path is not a repository of a forge")
     if host is None:
         return RepositoryAddress(forge=default.key, repo=parse_name(path))
     for site in sites:

@@ -90,7 +90,7 @@ class PullRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):
-    """One check of one commit. Names may repeat: several programs may use the same."""
+    """One check of one commit. Where several programs use one name, the worst of theirs."""
 
     name: str
     head_sha: str
