@@ -35,7 +35,8 @@ soak: venv
 # planted bug must be found.
 SEED ?= 0
 SEEDS ?= 200
-BUGS := no-fence silence-is-death no-sync no-folder-sync early-alarm-deletion early-effect
+BUGS := no-fence start-not-idempotent already-running-is-success rollback-without-cas \
+  silence-is-death no-sync no-folder-sync early-alarm-deletion early-effect
 hunt: venv
 	@half=$$(( $(SEEDS) / 2 )); printf '%s\n' $(SEED) $$(( $(SEED) + half )) \
 	  | xargs -P 2 -I{} $(BIN)/boomtown sim --seed {} --seeds $$half --hours 0.5

@@ -131,8 +131,7 @@ async def ask_doubling_server(
         carried_out.append(payload)
         return None if payload == b"silence" else payload * 2
 
-    async with asyncio.TaskGroup() as tasks:
-        network.answer_at("server", answer, tasks)
+    async with network.answering_at("server", answer):
         try:
             reply = await network.ask(
                 sender="client", receiver="server", payload=b"hi", timeout_ms=timeout_ms
@@ -141,6 +140,41 @@ async def ask_doubling_server(
             reply = str(error).encode()
         await asyncio.sleep(1)
     return reply.decode(), carried_out
+
+
+async def ask_leaving_server(loop: VirtualLoop) -> list[str]:
+    """A request arrives while the end's last answer is still being broken off."""
+    network = Network(clock=VirtualClock(loop), choices=loop.choices, quality=LinkQuality())
+    carried_out: list[bytes] = []
+    unhandled: list[str] = []
+    loop.set_exception_handler(lambda _, context: unhandled.append(str(context["exception"])))
+
+    async def answer(payload: bytes) -> bytes | None:
+        carried_out.append(payload)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(1)
+        return payload
+
+    async def serve() -> None:
+        async with network.answering_at("server", answer):
+            await asyncio.Event().wait()
+
+    serving = asyncio.create_task(serve(), name="server")
+    await asyncio.sleep(0.1)
+    network.send(Envelope("client", "server", b"early"))
+    await asyncio.sleep(0.1)
+    serving.cancel()
+    await asyncio.sleep(0.1)
+    network.send(Envelope("client", "server", b"late"))
+    await asyncio.wait({serving})
+    assert carried_out == [b"early"]
+    return unhandled
+
+
+def test_a_request_to_an_end_that_leaves_finds_nobody() -> None:
+    assert run_virtually(ask_leaving_server, Choices(seed=1)) == []
 
 
 def test_a_question_is_answered() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 
 from boomtown.sim.choices import Choices
 from boomtown.sim.town_runs import run_seed
-from boomtown.sim.town_world import CALM, HOUR_MS, run_town
+from boomtown.sim.town_world import CALM, HOUR_MS, TownWorld, run_town, run_world
 from support.sim_hashes import compute_hashes, recorded_hashes
 
 pytestmark = pytest.mark.sim
@@ -50,6 +51,28 @@ def test_a_convoy_of_three_beads_lands() -> None:
     assert (outcome.kind, outcome.message) == ("", "")
     assert outcome.statuses["convoy closed"] == 1
     assert outcome.faults_fired == ()
+
+
+class ImpatientWorld(TownWorld):
+    """Is shut down as soon as it has work to do, and its end is not clean either."""
+
+    async def _be_busy(self, until_ms: int) -> None:
+        slinger = self._person("slinger")
+        await self.load.settle_down(slinger)
+        await self.load.sling_convoy(slinger, 1, is_plain=True)
+
+    async def _come_to_rest(self) -> None:
+        asyncio.get_running_loop().call_soon(self._fail)
+
+    def _fail(self) -> None:
+        raise AssertionError("torn down")
+
+
+def test_trouble_at_the_end_of_a_world_does_not_hide_its_lack_of_rest() -> None:
+    choices = Choices(seed=0, plan={})
+    settings = msgspec.structs.replace(CALM, run_ms=0)
+    outcome = run_world(choices, lambda loop: ImpatientWorld(loop, choices, settings))
+    assert outcome.kind == "no rest"
 
 
 def test_a_seed_is_the_same_run_twice() -> None:

@@ -301,18 +301,23 @@ SESSION_MUTANTS: tuple[Mutant, ...] = (
         edits=(
             Edit(
                 _BODIES,
-                "            return Started(report=known.report, is_new=False)\n"
+                "        started = self.find_started(order)\n"
+                "        if started is not None:\n"
+                "            return started\n"
                 "        holder = self.find_live_of_agent(order.agent_id)\n"
                 "        if holder is not None:\n",
+                "        known = self._bodies.get(order.session_id)\n"
+                "        if known is not None:\n"
                 '            known.want_stop("restarted", grace_ms=0)\n'
                 "        holder = self.find_live_of_agent(order.agent_id)\n"
                 "        if holder is not None and holder.session_id != order.session_id:\n",
             ),
             Edit(
                 "container_sim/control_desk.py",
-                "        if known is not None:\n            return _value_answer(200, known)\n"
+                "        if started is not None:\n"
+                "            return _value_answer(200, started.report)\n"
                 "        if self.is_draining:\n",
-                "        if known is None and self.is_draining:\n",
+                "        if started is None and self.is_draining:\n",
             ),
         ),
         tests=(f"{_OF_MANAGER}defect_74_same_session_started_twice_has_one_process",),

@@ -150,9 +150,8 @@ class World:
                 found = path.submit(database.commit_of(KEY))
                 if found is not None:
                     await found
-                async with asyncio.TaskGroup() as tasks:
-                    account = Account(self, database, path)
-                    self.network.answer_at("host", account.answer, tasks)
+                account = Account(self, database, path)
+                async with self.network.answering_at("host", account.answer):
                     await asyncio.Event().wait()
             finally:
                 database.close()

@@ -5,8 +5,9 @@ hour, so a rate per passing would be a choice per passing. Here the world draws 
 period (town_world.py) and arms what it says: the fault fires when its point has been reached `nth`
 times more. So each fault of a run is one key of its plan, and taking one out moves no other.
 
-Two vocabularies meet: `reach` is asked by the machine (its disk, and the points of the server
-below), `take` by simulated containers. Whatever is armed and not fired is dropped by `stop`.
+Three vocabularies meet: `reach` is asked by the machine (its disk, and the points of the server
+below), `take` by simulated containers, `take_start` by the port to them. Whatever is armed and not
+fired is dropped by `stop`.
 
 | point of the server | where |
 |---|---|
@@ -18,10 +19,20 @@ below), `take` by simulated containers. Whatever is armed and not fired is dropp
 
 from __future__ import annotations
 
+import enum
+
 import msgspec
 
 from boomtown.container_sim import faults as container_faults
 from boomtown.sim.faults import FaultKind
+
+
+class StartFault(enum.StrEnum):
+    """What goes wrong with a start, between the town's server and the control server."""
+
+    TWICE = "start that arrives twice"
+    REFUSED = "start refused for a session that is over"  # of the same agent, on the same server
+
 
 SERVER_POINTS = ("effect.before", "effect.after", "handler.begin", "handler.end")
 
@@ -29,7 +40,7 @@ SERVER_POINTS = ("effect.before", "effect.after", "handler.begin", "handler.end"
 class _Armed(msgspec.Struct):
     point: str
     left: int  # passings until it fires
-    fault: FaultKind | container_faults.Fault
+    fault: FaultKind | StartFault | container_faults.Fault
 
 
 class ArmedFaults:
@@ -48,6 +59,10 @@ class ArmedFaults:
     def arm_container(self, fault: container_faults.Fault) -> None:
         """Have a container fail: `fault.nth` counts from now."""
         self._add(_Armed(fault.point, fault.nth, fault))
+
+    def arm_start(self, fault: StartFault, *, nth: int) -> None:
+        """Have the nth start from now fail, of those that can fail so."""
+        self._add(_Armed(fault.value, nth, fault))
 
     def note(self, what: str) -> None:
         """Count a fault that the world itself made."""
@@ -75,11 +90,18 @@ class ArmedFaults:
         self.note(f"{fault.kind.value} at {point}")
         return fault
 
+    def take_start(self, fault: StartFault) -> bool:
+        """Count a start that can fail so; whether it does."""
+        is_due = self._pass(fault.value) is not None
+        if is_due:
+            self.note(fault.value)
+        return is_due
+
     def _add(self, armed: _Armed) -> None:
         if not self._is_stopped:
             self._armed.append(armed)
 
-    def _pass(self, point: str) -> FaultKind | container_faults.Fault | None:
+    def _pass(self, point: str) -> FaultKind | StartFault | container_faults.Fault | None:
         self.reached[point] = self.reached.get(point, 0) + 1
         if not self._armed:
             return None

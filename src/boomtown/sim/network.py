@@ -20,7 +20,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 from boomtown.clock import Clock
@@ -148,16 +149,24 @@ class Network:
         """A snapshot."""
         return self._counts
 
-    def answer_at(self, name: str, answer: Answer, tasks: asyncio.TaskGroup) -> None:
-        """Attach an end that answers requests by `answer`, each in a task of `tasks`. Without
-        an answer the caller runs into its timeout."""
+    @asynccontextmanager
+    async def answering_at(self, name: str, answer: Answer) -> AsyncGenerator[None]:
+        """Attach an end that answers requests by `answer`, each in a task, while the block lasts.
+        Without an answer the caller runs into its timeout, and so it does with a request that
+        comes while the last answers are being given or broken off."""
+        async with asyncio.TaskGroup() as tasks:
 
-        def receive(envelope: Envelope) -> None:
-            tasks.create_task(
-                self._send_answer(envelope, answer), name=f"answer of {name} to {envelope.sender}"
-            )
+            def receive(envelope: Envelope) -> None:
+                tasks.create_task(
+                    self._send_answer(envelope, answer),
+                    name=f"answer of {name} to {envelope.sender}",
+                )
 
-        self.attach(name, receive)
+            self.attach(name, receive)
+            try:
+                yield
+            finally:
+                self.detach(name)
 
     async def ask(self, *, sender: str, receiver: str, payload: bytes, timeout_ms: int) -> bytes:
         """Send a request and wait for its answer. Raises TimeoutError after `timeout_ms`: then

@@ -32,11 +32,17 @@ from boomtown.actors.town.ports import Containers
 from boomtown.actors.town.store_sessions import find_live_session
 from boomtown.actors.town.town import Town
 from boomtown.actors.town.views import Answer
+from boomtown.container_sim.bodies import Bodies
 from boomtown.container_sim.model import (
     BodyState,
+    Conflict,
+    Known,
     NoContainer,
     ProbeOutcome,
     SessionReport,
+    Started,
+    StartOutcome,
+    StartSession,
     StopOutcome,
     Stopped,
 )
@@ -47,11 +53,20 @@ from boomtown.sim.vfs import DiskFlush
 # What an agent's program and its control server report: the inbox posts, and signs of life.
 WORDS = (ReportDone, ReportCompleted, ReportWaiting, ReportEviction, Heartbeat)
 
+HASTY_ROLLBACK = """
+CREATE TRIGGER IF NOT EXISTS hasty_rollback AFTER UPDATE OF state ON sessions
+WHEN NEW.state = 'ended' AND NEW.verdict IS NULL
+BEGIN UPDATE beads SET status = 'open' WHERE bead_id = NEW.bead_id; END
+"""
+
 
 class PlantedBug(enum.StrEnum):
     """What is wrong with the town."""
 
     NO_FENCE = "no-fence"  # an agent's word counts for its session of that moment
+    START_NOT_IDEMPOTENT = "start-not-idempotent"  # a start that comes twice makes two bodies
+    ALREADY_RUNNING_IS_SUCCESS = "already-running-is-success"  # another's body is taken for ours
+    ROLLBACK_WITHOUT_CAS = "rollback-without-cas"  # what ends without a result reopens its bead
     SILENCE_IS_DEATH = "silence-is-death"  # a probe or a stop that fails is taken for death
     NO_SYNC = "no-sync"  # commits are answered before the disk has them
     NO_FOLDER_SYNC = "no-folder-sync"  # new files are synced, their names are not
@@ -66,6 +81,12 @@ def parts_with(bug: PlantedBug | None) -> ServerParts:
             return ServerParts()
         case PlantedBug.NO_FENCE:
             return ServerParts(town=FencelessTown)
+        case PlantedBug.START_NOT_IDEMPOTENT:
+            return ServerParts(bodies=ForgetfulBodies)
+        case PlantedBug.ALREADY_RUNNING_IS_SUCCESS:
+            return ServerParts(wrap_containers=trust_conflicts)
+        case PlantedBug.ROLLBACK_WITHOUT_CAS:
+            return ServerParts(town=HastyRollbackTown)
         case PlantedBug.SILENCE_IS_DEATH:
             return ServerParts(wrap_containers=trust_silence)
         case PlantedBug.NO_SYNC:
@@ -123,6 +144,23 @@ class FencelessTown(Town):
         return await super().execute(request)
 
 
+class HastyRollbackTown(Town):
+    """Gives a bead back at the end of a session without a result, in that same statement, and
+    looks neither at what the bead is by now nor at whose."""
+
+    def _create_schema(self) -> None:
+        super()._create_schema()
+        self.ctx.storage.sql.exec(HASTY_ROLLBACK)
+
+
+class ForgetfulBodies(Bodies):
+    """Does not know a session again that it has started."""
+
+    def find_started(self, order: StartSession) -> Started | None:
+        self._bodies.pop(order.session_id, None)
+        return None
+
+
 class TrustingContainers:
     """Takes silence for death: a session that the town asks about, or wants stopped, is said to
     be gone, and its body runs on."""
@@ -148,6 +186,35 @@ class TrustingContainers:
 def trust_silence(containers: Containers) -> Containers:
     """The containers, through TrustingContainers."""
     return cast(Containers, TrustingContainers(containers))
+
+
+class CarelessContainers:
+    """Answers a start that another session of the agent stands in the way of with that session's
+    body, as one that runs already."""
+
+    def __init__(self, containers: Containers) -> None:
+        self._containers = containers
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[object]]:
+        method: Callable[..., Awaitable[object]] = getattr(self._containers, name)
+        return method
+
+    async def start_session(self, request: StartSession, *, timeout_ms: int) -> StartOutcome:
+        outcome = await self._containers.start_session(request, timeout_ms=timeout_ms)
+        if not isinstance(outcome, Conflict):
+            return outcome
+        found = await self._containers.probe_session(
+            request.town_id, outcome.holder_session_id, timeout_ms=timeout_ms
+        )
+        if not isinstance(found, Known):
+            return outcome
+        running = msgspec.structs.replace(found.report, state=BodyState.RUNNING)
+        return Started(report=running, is_new=False)
+
+
+def trust_conflicts(containers: Containers) -> Containers:
+    """The containers, through CarelessContainers."""
+    return cast(Containers, CarelessContainers(containers))
 
 
 class HastyHost(Host):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
+from boomtown.sim.armed_faults import StartFault
 from boomtown.sim.choices import Choices, Plan, format_plan
 from boomtown.sim.escapes import Escape
 from boomtown.sim.planted_bugs import PlantedBug, parts_with
@@ -104,7 +105,7 @@ def faults_of(plan: Plan) -> tuple[str, ...]:
         if label == "chaos":
             which, count = divmod(value - 1, NTH_MAX)
             trouble = TROUBLES[which]
-            if isinstance(trouble, OtherTrouble):
+            if isinstance(trouble, OtherTrouble | StartFault):
                 words.append(f"minute {nth + 1}: {trouble.value}")
             else:
                 what = f"{trouble.kind.value} at {trouble.point}"

@@ -36,6 +36,7 @@ from boomtown.actors.town.owner import Owner
 from boomtown.actors.town.ports import Containers
 from boomtown.actors.town.town import Town
 from boomtown.clock import Clock
+from boomtown.container_sim.bodies import Bodies
 from boomtown.container_sim.model import InstanceGone, StartSession
 from boomtown.http.app import make_app
 from boomtown.http.services import (
@@ -54,6 +55,7 @@ from boomtown.sim.disk import Disk, MachineStopped
 from boomtown.sim.faults import FaultKind
 from boomtown.sim.memory_front import MemoryFront, open_memory_front
 from boomtown.sim.network import Network
+from boomtown.sim.troubled_starts import with_trouble
 from boomtown.sim.vfs import DiskFlush, SimulatedVfs, folder_maker, virtual_sqlite
 
 DATA_DIR = Path("/data")
@@ -103,6 +105,7 @@ class ServerParts(msgspec.Struct, frozen=True, kw_only=True):
     wrap_containers: Callable[[Containers], Containers] = _as_it_is
     host: type[Host] = Host
     town: type[Town] = Town
+    bodies: type[Bodies] = Bodies  # of simulated control servers
 
 
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,7 +143,7 @@ class TownServer:
                     on_instance_gone=reports.container_gone,
                 )
                 await stack.enter_async_context(_living(containers, disk))
-                wrapped = world.parts.wrap_containers(containers)
+                wrapped = world.parts.wrap_containers(with_trouble(containers, world.faults))
                 port = cast(
                     Containers, WatchedContainers(wrapped, disk, world.faults, world.on_start_asked)
                 )
@@ -148,11 +151,9 @@ class TownServer:
                 await stack.enter_async_context(self._hosting(host, disk))
                 app = make_app(self._make_services(host))
                 front = await stack.enter_async_context(open_memory_front(app))
-                async with asyncio.TaskGroup() as tasks:
-                    world.network.answer_at(
-                        TOWN_END, _Door(front, disk, world.faults).answer, tasks
-                    )
-                    await asyncio.Event().wait()
+                door = _Door(front, disk, world.faults)
+                await stack.enter_async_context(world.network.answering_at(TOWN_END, door.answer))
+                await asyncio.Event().wait()
 
     @asynccontextmanager
     async def _hosting(self, host: Host, disk: Disk) -> AsyncGenerator[None]:

@@ -33,7 +33,7 @@ from boomtown.container_sim.sim_container import SimContainers
 from boomtown.container_sim.sim_repositories import SimRepositories
 from boomtown.container_sim.sim_timings import SimTimings
 from boomtown.ids import InstanceId, TownId
-from boomtown.sim.armed_faults import ArmedFaults
+from boomtown.sim.armed_faults import ArmedFaults, StartFault
 from boomtown.sim.checkers import Evidence, find_violation
 from boomtown.sim.checkers.bodies import BodyLog
 from boomtown.sim.checkers.town_rows import find_town_rows
@@ -52,7 +52,7 @@ from boomtown.sim.town_server import (
     TownServer,
 )
 from boomtown.sim.virtual_loop import VirtualClock, VirtualLoop, run_virtually
-from boomtown.sim.workload import ORIGIN_URL, Ledger, Load, NetworkWay, Person, Refused
+from boomtown.sim.workload import ORIGIN_URL, Ledger, Load, NetworkWay, NotedCalls, Person, Refused
 
 HOUR_MS = 3_600_000
 CHAOS_PERIOD_MS = 60_000
@@ -121,9 +121,10 @@ class OtherTrouble(enum.StrEnum):
 
     CONTAINER_KILLED = "container killed"
     CLIENT_CUT_OFF = "client cut off"
+    BEAD_CLOSED = "bead closed by a person, its agent at work"
 
 
-Trouble = MachineTrouble | ContainerTrouble | OtherTrouble
+Trouble = MachineTrouble | ContainerTrouble | StartFault | OtherTrouble
 _CUT, _KILL, _WRONG = FaultKind.POWER_CUT, FaultKind.KILL, container_faults.FaultKind
 
 # What a period's choice may arm. A recorded plan names an index: append, never insert.
@@ -156,6 +157,9 @@ TROUBLES: tuple[Trouble, ...] = (
     ContainerTrouble("container.crash@report", _WRONG.CRASH),
     ContainerTrouble("partition", _WRONG.PARTITION),
     ContainerTrouble("start.reply", _WRONG.LOST),
+    StartFault.TWICE,
+    StartFault.REFUSED,
+    OtherTrouble.BEAD_CLOSED,
 )
 
 
@@ -176,8 +180,11 @@ class TownWorld:
         self._key = asyncio.Event()
         self._operator_key = ""
         self._asked: list[str] = []
+        self._spoke: list[str] = []
         self._unhandled: list[str] = []
         self.network = Network(clock=self.clock, choices=choices, quality=settings.network)
+        way = NetworkWay("containers", self.network, self.trace)
+        self._containers_way = NotedCalls(way, self._spoke.append)
         # A container that denies a living session twice lies, and twice is proof (decisions 33):
         # one denial in a run shows that one is none.
         self._has_denied = False
@@ -220,10 +227,13 @@ class TownWorld:
             await self._key.wait()
             async with asyncio.TaskGroup() as people:
                 watch = people.create_task(self._watch(), name="watch")
-                chaos = people.create_task(self._make_trouble(until_ms), name="chaos")
+                chaos = people.create_task(self._make_trouble(until_ms, people), name="chaos")
                 await self._be_busy(until_ms)
                 await chaos
                 await self._come_to_rest()
+                # Before the end of this life, whose own troubles must not hide a lack of rest.
+                if not self.machine.disk.is_stopped:
+                    self._check(self.machine.disk, is_final=True)
                 watch.cancel()
             self.machine.shut_down()
             await machine
@@ -259,13 +269,17 @@ class TownWorld:
             return True
         return any(session["state"] != "ended" for session in rows.tables["sessions"])
 
-    async def _make_trouble(self, until_ms: int) -> None:
+    async def _make_trouble(self, until_ms: int, people: asyncio.TaskGroup) -> None:
         while self._settings.has_faults and self.clock.now_ms() < until_ms:
             await self.clock.sleep_until_ms(self.clock.now_ms() + CHAOS_PERIOD_MS)
             chosen = self._choices.pick(1 + len(TROUBLES) * NTH_MAX, label="chaos")
             if chosen:
                 which, nth = divmod(chosen - 1, NTH_MAX)
-                self._arm(TROUBLES[which], nth + 1)
+                if TROUBLES[which] is OtherTrouble.BEAD_CLOSED:
+                    closing = self._close_bead_at_work(nth)
+                    people.create_task(closing, name=f"foreman at {self.clock.now_ms()}")
+                else:
+                    self._arm(TROUBLES[which], nth + 1)
 
     def _arm(self, trouble: Trouble, nth: int) -> None:
         match trouble:
@@ -286,6 +300,9 @@ class TownWorld:
                 )
                 self.faults.arm_container(fault)
                 self.trace.record("armed", point=point, nth=fault.nth, kind=wrong)
+            case StartFault():
+                self.faults.arm_start(trouble, nth=1 + nth % 8)
+                self.trace.record("armed", point=trouble, nth=1 + nth % 8)
             case OtherTrouble.CONTAINER_KILLED:
                 self._note_trouble(trouble)
                 self._kill_container()
@@ -294,8 +311,21 @@ class TownWorld:
                 self.network.partition("slinger", TOWN_END)
                 later_ms = self.clock.now_ms() + PARTITION_MS
                 self.clock.call_at_ms(later_ms, lambda: self.network.repair("slinger", TOWN_END))
+            case OtherTrouble.BEAD_CLOSED:
+                raise AssertionError("a person's deed is no fault that is armed")
             case _:
                 assert_never(trouble)
+
+    async def _close_bead_at_work(self, nth: int) -> None:
+        """A person ends a bead whose agent, of the town's own, is about to start or at work."""
+        rows = None if self.machine.disk.is_stopped else find_town_rows(self.machine.disk)
+        at_work = [] if rows is None else rows.at_work()
+        if at_work:
+            self._note_trouble(OtherTrouble.BEAD_CLOSED)
+            bead_id = at_work[nth % len(at_work)]
+            rig = f"/api/towns/{self.load.town}/rigs/{self.load.rig}"
+            foreman = self._person(f"foreman at {self.clock.now_ms()}")
+            await foreman.ask("POST", f"{rig}/beads/{bead_id}/close", {})
 
     def _note_trouble(self, trouble: OtherTrouble) -> None:
         self.trace.record("trouble", what=trouble)
@@ -321,6 +351,7 @@ class TownWorld:
             acknowledged=tuple((entry.kind, entry.subject) for entry in self.ledger.entries),
             bodies=self.bodies.lives(),
             asked=tuple(dict.fromkeys(self._asked)),
+            spoke=tuple(dict.fromkeys(self._spoke)),
             repositories=self.repositories,
             origin_url=ORIGIN_URL,
             now_ms=self.clock.now_ms(),
@@ -347,11 +378,12 @@ class TownWorld:
             self.clock,
             ChosenEntropy(self._choices),
             CountingSecrets(),
-            NetworkWay("containers", self.network, self.trace),
+            self._containers_way,
             self.faults,
             SimTimings(),
             mint_container_token,
             on_instance_gone,
+            bodies=self._settings.parts.bodies,
         )
         self.bodies.watch(self.containers)
         return self.containers

@@ -12,11 +12,13 @@ The ledger is the world's; it outlives every machine. Nothing here knows the tow
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from boomtown.clock import Clock
+from boomtown.container_sim.town_calls import TownCalls
 from boomtown.sim.choices import Choices
 from boomtown.sim.memory_front import HttpReply, parse_reply, request_bytes
 from boomtown.sim.network import Network
@@ -27,6 +29,8 @@ from boomtown.wire import decode_json, encode_json
 CALL_MS_MAX = 10_000
 PAUSE_MS = 1_000
 TRY_AGAIN = (408, 425, 429)
+RESULTS = ("done", "request-changes", "complete")  # the last word of such a path
+SESSION_HEADER = "X-Boomtown-Session-Id"
 ORIGIN_URL = "https://git.example.com/boom/app.git"
 CONVOY_PERIOD_MS = 360_000
 ERRAND_PERIOD_MS = 120_000
@@ -95,6 +99,22 @@ class NetworkWay:
             body=zlib.crc32(reply.body),
         )
         return reply.status, reply.body
+
+
+class NotedCalls:
+    """Satisfies TownCalls over another way, and notes each session that sends a result, before it
+    leaves."""
+
+    def __init__(self, calls: TownCalls, note: Callable[[str], None]) -> None:
+        self._calls = calls
+        self._note = note
+
+    async def call(
+        self, method: str, path: str, headers: dict[str, str], body: bytes
+    ) -> tuple[int, bytes]:
+        if path.rpartition("/")[2] in RESULTS:
+            self._note(headers.get(SESSION_HEADER, ""))
+        return await self._calls.call(method, path, headers, body)
 
 
 class Person:

@@ -24,6 +24,8 @@ class Interval(Protocol):
     @property
     def bead_id(self) -> str: ...
     @property
+    def pid(self) -> int: ...
+    @property
     def started_at_ms(self) -> int: ...
     @property
     def ended_at_ms(self) -> int | None:
@@ -44,6 +46,7 @@ class BodyLife(msgspec.Struct, frozen=True, kw_only=True):
     session_id: str
     agent_id: str
     bead_id: str
+    pid: int
     started_at_ms: int
     ended_at_ms: int  # of one that lives: now
 
@@ -67,6 +70,7 @@ class BodyLog:
                 session_id=each.session_id,
                 agent_id=each.agent_id,
                 bead_id=each.bead_id,
+                pid=each.pid,
                 started_at_ms=each.started_at_ms,
                 ended_at_ms=now_ms if each.ended_at_ms is None else each.ended_at_ms,
             )

@@ -16,6 +16,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     acknowledged: tuple[tuple[str, str], ...]  # (kind, id), in the order of the answers
     bodies: tuple[BodyLife, ...]
     asked: tuple[str, ...]  # sessions whose start has left the server, in that order
+    spoke: tuple[str, ...]  # sessions whose body has sent a result, heard or not
     repositories: SimRepositories
     origin_url: str
     now_ms: int

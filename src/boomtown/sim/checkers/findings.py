@@ -111,6 +111,29 @@ def ended_has_no_body(evidence: Evidence) -> str | None:
     return None
 
 
+def body_is_its_own(evidence: Evidence) -> str | None:
+    """The process that the town knows of a session was born for that session."""
+    if evidence.rows is None:
+        return None
+    born = {(body.session_id, body.pid) for body in evidence.bodies}
+    for row in evidence.rows.tables["sessions"]:
+        if row["pid"] is not None and (row["session_id"], row["pid"]) not in born:
+            return f"session {row['session_id']} has process {row['pid']}, which was never its own"
+    return None
+
+
+def verdict_was_said(evidence: Evidence) -> str | None:
+    """A session that has a body achieved only what that body, and no other, has said."""
+    if evidence.rows is None:
+        return None
+    for row in evidence.rows.tables["sessions"]:
+        session_id, verdict = row["session_id"], row["verdict"]
+        is_external = row["harness"] == "external"
+        if verdict is not None and not is_external and session_id not in evidence.spoke:
+            return f"session {session_id} has verdict {verdict}, and its body sent none"
+    return None
+
+
 def edges_are_legal(evidence: Evidence) -> str | None:
     """The audit has only edges that exist, each from where the one before it led."""
     if evidence.rows is None:
@@ -242,6 +265,8 @@ CHECKERS: tuple[tuple[str, Checker], ...] = (
     ("two bodies", one_body_per_bead),
     ("effect before its row", start_has_row),
     ("body without a session", ended_has_no_body),
+    ("body of another", body_is_its_own),
+    ("word of another", verdict_was_said),
     ("illegal edge", edges_are_legal),
     ("two sessions", sessions_are_unique),
     ("review and source disagree", reviews_agree),

@@ -63,6 +63,16 @@ class TownRows(msgspec.Struct, frozen=True, kw_only=True):
                 about.add(edge["depends_on_bead_id"])
         return [bead for bead in self.live_work() if bead["bead_id"] not in about]
 
+    def at_work(self) -> list[str]:
+        """The beads whose session, with a body of the town's own, starts or runs."""
+        return [
+            str(session["bead_id"])
+            for session in self.tables["sessions"]
+            if session["kind"] == "work"
+            and session["state"] in ("starting", "running")
+            and session["harness"] != "external"
+        ]
+
     def statuses(self) -> dict[str, int]:
         """How many beads have each type and status."""
         counts: dict[str, int] = {}

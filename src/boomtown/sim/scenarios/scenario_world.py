@@ -72,7 +72,7 @@ class ScenarioWorld(TownWorld):
         )
         super().__init__(loop, choices, settings)
         self.port = PortLog(self.clock, self.faults.note)
-        self.courier = Courier(NetworkWay("containers", self.network, self.trace), self.faults.note)
+        self.courier = Courier(self._containers_way, self.faults.note)
         self.operator = Person("", NetworkWay("", self.network, self.trace), self.clock)
         self.rig = ""
         self._script = script
