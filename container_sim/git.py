@@ -135,7 +135,7 @@ class Git:
                 if await self._has_commit(clone, name):
                     return True
         wanted = (HEADS + branch, HEADS + default, TAGS + branch)
-        folder = self._repos.parent
+        folder = Path("/")  # there may be no folder of ours yet, and none is made by looking
         listing = await self._reach(folder, repository, "ls-remote", repository.git_url, *wanted)
         return bool(listing.strip())
 
@@ -191,6 +191,8 @@ class Git:
         """The commit of origin's branch as last fetched, None when it has none."""
         reference = f"{REMOTES}{branch}^{{commit}}"
         clone = self.clone_path(rig_id)
+        if not clone.exists():
+            return None
         code, text = await self._run(clone, "rev-parse", "--verify", "--quiet", reference)
         return text.strip() if code == 0 else None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Protocol
@@ -20,7 +21,7 @@ from boomtown.container_sim.harnesses import HarnessSpec
 from boomtown.container_sim.model import Repository
 from boomtown.container_sim.sim_git import SimGit
 from boomtown.container_sim.sim_life import SimLife
-from boomtown.container_sim.sim_repositories import SimRepositories
+from boomtown.container_sim.sim_repositories import SimRepositories, SimTree
 from boomtown.container_sim.sim_timings import SimTimings
 from boomtown.container_sim.sim_worktree import SimWorktree
 from boomtown.sim.choices import Choices, ChosenEntropy
@@ -47,6 +48,14 @@ class GitWorld(Protocol):
     def head(self, branch: str) -> str: ...
     def show(self, branch: str, path: str) -> str: ...
     def delete_branch(self, branch: str) -> None: ...
+    def add_tag(self, tag: str) -> None:
+        """Tag `main` on origin."""
+        ...
+
+    def check_out_elsewhere(self, branch: str) -> Path:
+        """Make a worktree of the clone that is none of ours; its path."""
+        ...
+
     def hide_origin(self) -> None:
         """From now on origin is not reached."""
         ...
@@ -106,6 +115,19 @@ class RealGitWorld:
     def delete_branch(self, branch: str) -> None:
         self._origin.git("branch", "--quiet", "-D", branch)
 
+    def add_tag(self, tag: str) -> None:
+        self._origin.git("tag", tag, "refs/heads/main")
+
+    def check_out_elsewhere(self, branch: str) -> Path:
+        path = self._folder / "elsewhere"
+        place = ("-b", branch, str(path), "refs/remotes/origin/main")
+        subprocess.run(
+            ("git", "worktree", "add", "--quiet", "--no-track", *place),
+            cwd=self.git.clone_path(RIG),
+            check=True,
+        )
+        return path
+
     def hide_origin(self) -> None:
         self._origin.path.rename(self._folder / "hidden.git")
 
@@ -143,6 +165,16 @@ class SimGitWorld:
 
     def delete_branch(self, branch: str) -> None:
         del self._origin.branches[branch]
+
+    def add_tag(self, tag: str) -> None:
+        self._origin.tags[tag] = self._origin.branches["main"]
+
+    def check_out_elsewhere(self, branch: str) -> Path:
+        head = self._origin.branches["main"]
+        files = self._repositories.get_commit(head).tree
+        path = Path("/elsewhere")
+        self._repositories.worktrees[str(path)] = SimTree(RIG, head, branch, files)
+        return path
 
     def hide_origin(self) -> None:
         self._origin.is_reachable = False
