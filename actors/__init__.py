@@ -12,7 +12,9 @@ from boomtown.actors.runtime.host import HostStatistics as HostStatistics
 from boomtown.actors.runtime.namespace import DurableObjectStub as DurableObjectStub
 from boomtown.actors.runtime.namespace import Namespace as Namespace
 from boomtown.actors.runtime.object_ids import DurableObjectId as DurableObjectId
+from boomtown.actors.runtime.outgoing_fetch import fetch as fetch
 from boomtown.actors.runtime.ports import Durability as Durability
+from boomtown.actors.runtime.runtime_errors import CallCycleError as CallCycleError
 from boomtown.actors.runtime.runtime_errors import DataCloneError as DataCloneError
 from boomtown.actors.runtime.runtime_errors import DurableObjectError as DurableObjectError
 from boomtown.actors.runtime.runtime_errors import NoSuchMethod as NoSuchMethod
@@ -31,6 +33,7 @@ from boomtown.actors.runtime.web_sockets import WebSocketPair as WebSocketPair
 
 __all__ = [
     "AlarmInfo",
+    "CallCycleError",
     "CloseEvent",
     "Cron",
     "DataCloneError",
@@ -58,4 +61,5 @@ __all__ = [
     "SqlError",
     "WebSocket",
     "WebSocketPair",
+    "fetch",
 ]

@@ -72,6 +72,7 @@ class _Section:
         self._scope.parent = parent
         self._timer = self._clock.call_at_ms(self._clock.now_ms() + self._limit_ms, self._time_out)
         self._task = self._gates.spawn(self._run(), scope=self._scope)
+        parent.section = self._task
 
     async def _run(self) -> None:
         assert self._timer is not None
@@ -95,6 +96,7 @@ class _Section:
         assert self._scope.parent is not None
         parent = self._scope.parent.current()
         self._scope.finish()
+        parent.section = None
         gates.scope = parent
         gates.releases.append(parent)
         if not self.outcome.done():

@@ -270,6 +270,51 @@ class ObjectSockets:
             end.disconnect()
 
 
+class HostSockets:
+    """The hibernatable sockets of one host, by object."""
+
+    def __init__(
+        self,
+        wake: Callable[[ObjectKey, str | None], SocketTarget],
+        *,
+        clock: Clock,
+        limits: RuntimeLimits,
+    ) -> None:
+        self._wake = wake
+        self._clock = clock
+        self._limits = limits
+        self._of_object: dict[ObjectKey, ObjectSockets] = {}
+
+    def get(self, key: ObjectKey, name: str | None) -> ObjectSockets:
+        """Those of an object, which may be none yet."""
+        sockets = self._of_object.get(key)
+        if sockets is None:
+            sockets = self._of_object[key] = ObjectSockets(
+                key, wake=lambda: self._wake(key, name), clock=self._clock, limits=self._limits
+            )
+        return sockets
+
+    def count(self, key: ObjectKey) -> int:
+        """How many sockets an object has."""
+        return len(self._of_object.get(key, ()))
+
+    def hibernate(self, key: ObjectKey) -> None:
+        """The object's instance is evicted: without sockets, its settings go with it."""
+        if key in self._of_object and self.count(key) == 0:
+            del self._of_object[key]
+
+    def disconnect(self, key: ObjectKey) -> None:
+        """The object was reset, or is evicted with its sockets."""
+        sockets = self._of_object.pop(key, None)
+        if sockets is not None:
+            sockets.disconnect_all()
+
+    def disconnect_all(self) -> None:
+        """The host ends."""
+        for key in list(self._of_object):
+            self.disconnect(key)
+
+
 def _checked_tags(tags: Sequence[str], limits: RuntimeLimits) -> tuple[str, ...]:
     kept = tuple(dict.fromkeys(tags))
     if len(kept) > limits.socket_tags_max:

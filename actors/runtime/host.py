@@ -6,9 +6,8 @@ the first call for its id, synchronously where nothing is being closed, and its 
 at its root gate. It leaves `_live` by eviction, when it was idle for `limits.idle_ms`, or by a
 reset, and its file is then closed by a task of the host.
 
-Calls from inside an object, to another object or to a service, are *outgoing*: they begin as
-tasks of the host, once everything that the object wrote before is durable, and never if that
-fails. Nothing that an object does cancels them.
+Calls from inside an object are *outgoing* (outgoing_calls.py), and sockets that hibernate outlive
+their instance (hibernation.py).
 
 `start` loads the alarm index and fires what is overdue; `aclose` evicts everything, makes durable
 what was committed, and then drops what still runs. A host that is not closed, but killed, loses
@@ -18,7 +17,7 @@ nothing that was acknowledged.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -28,22 +27,27 @@ import msgspec
 from boomtown.actors.runtime import alarm_events
 from boomtown.actors.runtime.actor_class import ActorClass
 from boomtown.actors.runtime.alarms import AlarmOutcome
-from boomtown.actors.runtime.commit_path import FlushThread
-from boomtown.actors.runtime.database import DatabaseOptions
 from boomtown.actors.runtime.durable_object import DurableObject
 from boomtown.actors.runtime.environment import Env, ServiceBinding, binding_name
 from boomtown.actors.runtime.exchange import Request, Response
-from boomtown.actors.runtime.flush_port import OsFlush
-from boomtown.actors.runtime.hibernation import ObjectSockets
+from boomtown.actors.runtime.hibernation import HostSockets
 from boomtown.actors.runtime.idle_wheel import Idler, IdleWheel
 from boomtown.actors.runtime.instance import LiveObject, Stage
+from boomtown.actors.runtime.local_backend import make_local_backend
 from boomtown.actors.runtime.loop_hook import LoopHook, install_hook
 from boomtown.actors.runtime.namespace import Connection, Namespace
-from boomtown.actors.runtime.object_gates import ObjectGates
-from boomtown.actors.runtime.ports import Durability, Instrument, ObjectKey, SilentInstrument
+from boomtown.actors.runtime.open_databases import Evictable, OpenDatabases
+from boomtown.actors.runtime.outgoing_calls import HostCalls
+from boomtown.actors.runtime.outgoing_fetch import HttpClient
+from boomtown.actors.runtime.ports import (
+    CommitPathKind,
+    Durability,
+    Instrument,
+    ObjectKey,
+    SilentInstrument,
+)
 from boomtown.actors.runtime.rpc_values import RpcMethod
-from boomtown.actors.runtime.runtime_errors import DurableObjectError, for_caller, reset_error
-from boomtown.actors.runtime.sqlite_backend import SqliteBackend
+from boomtown.actors.runtime.runtime_errors import DurableObjectError, reset_error
 from boomtown.actors.runtime.storage_backend import ObjectStorage, StorageBackend
 from boomtown.clock import Clock
 from boomtown.entropy import Entropy, Secrets
@@ -55,6 +59,7 @@ class HostStatistics(msgspec.Struct, frozen=True):
 
     live_objects: int
     closing_objects: int
+    open_databases: int  # those being closed included
     outgoing_calls: int
     busy_objects: int
 
@@ -64,7 +69,7 @@ class Host:
 
     `bindings` are handed to objects as they are; `services` are ports, whose calls leave through
     the calling object's output gate. `unique_keys` overrides a class's name as the key of its
-    ids.
+    ids. Objects of the classes in `prevent_eviction` stay in memory until the host ends.
     """
 
     def __init__(
@@ -76,31 +81,44 @@ class Host:
         entropy: Entropy,
         secrets: Secrets,
         durability: Durability = Durability.FULL,
+        commit_path: CommitPathKind = CommitPathKind.LOG,
         limits: RuntimeLimits | None = None,
         bindings: Mapping[str, Any] | None = None,
         services: Mapping[str, object] | None = None,
         instrument: Instrument | None = None,
         unique_keys: Mapping[str, str] | None = None,
         backend: StorageBackend | None = None,
+        prevent_eviction: Collection[str] = (),
+        http_client: HttpClient | None = None,
     ) -> None:
         self.data_dir = data_dir
         self.limits = limits or RuntimeLimits()
         self._clock = clock
         self._secrets = secrets
         self._instrument = instrument or SilentInstrument()
+        # Told once, when nothing becomes durable any more: the host is of no more use then.
+        self.on_failure: Callable[[DurableObjectError], None] = lambda _: None
         self._hook: LoopHook | None = None
         self._is_closing = False
         self._live: dict[ObjectKey, LiveObject] = {}
         self._closing: dict[ObjectKey, asyncio.Task[None]] = {}
-        self._sockets: dict[ObjectKey, ObjectSockets] = {}  # of objects that hibernate, too
-        self._tasks: dict[asyncio.Task[Any], None] = {}
+        self._sockets = HostSockets(self._find_or_activate, clock=clock, limits=self.limits)
+        self._calls = HostCalls(clock=clock, limits=self.limits, http_client=http_client)
         self._wheel = IdleWheel(
             clock,
             idle_ms=self.limits.idle_ms,
             evictions_per_sweep_max=self.limits.evictions_per_sweep_max,
+            forced_eviction_ms=self.limits.forced_eviction_ms,
             evict=self._evict_idle,
+            drop=self._drop_unattended,
         )
-        self._classes = {name: ActorClass(name, kind) for name, kind in classes.items()}
+        self._databases = OpenDatabases(
+            databases_max=self.limits.open_databases_max, evict=self._evict_idle
+        )
+        self._classes = {
+            name: ActorClass(name, kind, prevents_eviction=name in prevent_eviction)
+            for name, kind in classes.items()
+        }
         self._namespaces = {
             name: Namespace(
                 self, kind, unique_key=(unique_keys or {}).get(name, name), entropy=entropy
@@ -108,17 +126,16 @@ class Host:
             for name, kind in self._classes.items()
         }
         self.env = self._make_env(bindings or {}, services or {})
-        self._backend: StorageBackend = backend or SqliteBackend(
+        self._backend: StorageBackend = backend or make_local_backend(
             data_dir=data_dir,
             classes_with_alarms=[name for name, kind in self._classes.items() if kind.has_alarm],
             durability=durability,
-            flush=OsFlush(),
-            runner=FlushThread(),
-            options=DatabaseOptions(),
+            commit_path=commit_path,
             clock=clock,
             entropy=entropy,
             limits=self.limits,
             instrument=self._instrument,
+            on_broken=lambda error: self.on_failure(error),
         )
         self._backend.serve_alarms(self.deliver_alarm, self.abandon_alarm)
         self._backend.serve_schedules(self.deliver_schedules, self.abandon_schedules)
@@ -130,7 +147,7 @@ class Host:
         for name, value in bindings.items():
             named[name] = value
         for name, service in services.items():
-            named[name] = ServiceBinding(service, self)
+            named[name] = ServiceBinding(service, self._calls)
         assert len(named) == len(self._namespaces) + len(bindings) + len(services), (
             "no two bindings have the same name"
         )
@@ -144,6 +161,7 @@ class Host:
         RuntimeError where the loop cannot be hooked, or the data directory is in use.
         """
         self._hook = install_hook(asyncio.get_running_loop())
+        self._calls.start(self._hook)
         await self._backend.start()
 
     async def aclose(self) -> None:
@@ -160,11 +178,8 @@ class Host:
                 live.reset(reset_error("The host is shutting down", retryable=True))
             else:
                 self._evict(live, "shutdown")
-        for key in list(self._sockets):
-            self._disconnect_sockets(key)
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._sockets.disconnect_all()
+        await self._calls.aclose()
         while self._closing:
             await asyncio.wait(list(self._closing.values()))
         await self._backend.aclose()
@@ -195,7 +210,8 @@ class Host:
         return HostStatistics(
             live_objects=len(self._live),
             closing_objects=len(self._closing),
-            outgoing_calls=len(self._tasks),
+            open_databases=self._databases.count,
+            outgoing_calls=len(self._calls),
             busy_objects=sum(1 for live in self._live.values() if live.is_busy()),
         )
 
@@ -214,7 +230,7 @@ class Host:
             raise DurableObjectError(f"cannot evict: the object is {state}")
         self._evict(live, "evicted")
         if disconnects_sockets:
-            self._disconnect_sockets(key)
+            self._sockets.disconnect(key)
         await self._closed(key)
 
     async def abort(self, class_name: str, object_id: str, reason: str) -> None:
@@ -232,6 +248,8 @@ class Host:
         if live is None or live.stage is Stage.EVICTED:
             live = self._find_or_activate(connection.key, connection.name)
             connection.pinned = live
+        else:
+            live.was_used = True
         live.seen_tick = self._wheel.tick
         return live
 
@@ -272,27 +290,20 @@ class Host:
     ) -> Any:
         """Call a method; from inside an object, once what it wrote is durable."""
         args, kwargs = method.copy_arguments(args, kwargs)
-
-        async def deliver() -> Any:
-            live = self.connect(connection)
-            return await _answer(live, lambda: live.invoke(method, args, kwargs))
-
-        if self.is_in_turn():
-            return await self.hold_and_run(deliver)
-        return await deliver()
+        return await self._calls.deliver(
+            connection.label,
+            lambda: self.connect(connection),
+            lambda live: live.invoke(method, args, kwargs),
+        )
 
     async def fetch(self, connection: Connection, method: RpcMethod, request: Request) -> Response:
         """Deliver a request; from inside an object, once what it wrote is durable."""
-
-        async def deliver() -> Response:
-            live = self.connect(connection)
-            response: Response = await _answer(live, lambda: live.invoke_fetch(method, request))
-            return response
-
-        if self.is_in_turn():
-            held: Response = await self.hold_and_run(deliver)
-            return held
-        return await deliver()
+        response: Response = await self._calls.deliver(
+            connection.label,
+            lambda: self.connect(connection),
+            lambda live: live.invoke_fetch(method, request),
+        )
+        return response
 
     async def deliver_alarm(
         self, key: ObjectKey, name: str | None, scheduled_at_ms: int, retry_count: int
@@ -333,44 +344,16 @@ class Host:
 
     def is_in_turn(self) -> bool:
         """Whether an object's code runs now."""
-        return self._hook is not None and self._hook.turn is not None
-
-    def hold_and_run(self, call: Callable[[], Coroutine[Any, Any, Any]]) -> asyncio.Future[Any]:
-        """Run `call` as a task of the host, once what the present object wrote is durable."""
-        hook = self._hook
-        assert hook is not None, "the host is started"
-        caller = hook.turn
-        assert isinstance(caller, ObjectGates), "only an object's turn has outgoing calls"
-        answer: asyncio.Future[Any] = hook.loop.create_future()
-
-        def begin() -> None:
-            task = hook.loop.create_task(call())
-            self._tasks[task] = None
-            task.add_done_callback(end)
-
-        def end(task: asyncio.Task[Any]) -> None:
-            del self._tasks[task]
-            error = (
-                DurableObjectError(
-                    "The call was dropped: the host is shutting down", retryable=True
-                )
-                if task.cancelled()
-                else task.exception()
-            )
-            if answer.done():
-                return
-            if error is None:
-                answer.set_result(task.result())
-            else:
-                answer.set_exception(error)
-
-        caller.depart(begin)
-        return answer
+        return self._calls.is_in_turn()
 
     # Instances.
 
     def _find_or_activate(self, key: ObjectKey, name: str | None) -> LiveObject:
-        live = self._live.get(key) or self._activate(key, name)
+        live = self._live.get(key)
+        if live is None:
+            live = self._activate(key, name)
+        else:
+            live.was_used = True
         live.seen_tick = self._wheel.tick
         return live
 
@@ -384,47 +367,39 @@ class Host:
             hook=self._hook,
             clock=self._clock,
             limits=self.limits,
-            sockets_of=self._sockets_of,
+            sockets_of=self._sockets.get,
             on_broken=self._object_broke,
         )
+        live.gates.outbound = self._calls.fetch
         self._live[key] = live
         self._wheel.add(live)
         self._instrument.object_started(key)
         closing = self._closing.get(key)
         if closing is None:
-            live.start(self._backend, self.env)
+            self._databases.open(live, lambda: live.start(self._backend, self.env))
         else:
-            closing.add_done_callback(lambda _: live.start(self._backend, self.env))
-        return live
-
-    def _sockets_of(self, key: ObjectKey, name: str | None) -> ObjectSockets:
-        sockets = self._sockets.get(key)
-        if sockets is None:
-            sockets = self._sockets[key] = ObjectSockets(
-                key,
-                wake=lambda: self._find_or_activate(key, name),
-                clock=self._clock,
-                limits=self.limits,
+            closing.add_done_callback(
+                lambda _: self._databases.open(live, lambda: live.start(self._backend, self.env))
             )
-        return sockets
-
-    def _disconnect_sockets(self, key: ObjectKey) -> None:
-        sockets = self._sockets.pop(key, None)
-        if sockets is not None:
-            sockets.disconnect_all()
+        return live
 
     def _object_broke(self, live: LiveObject) -> None:
         # Its storage is closed in the next pass: the code that broke it is still on the stack.
         assert self._hook is not None
         if self._live.get(live.key) is live:
             del self._live[live.key]
-            self._disconnect_sockets(live.key)
+            self._sockets.disconnect(live.key)
         self._instrument.object_stopped(live.key, "reset")
         storage = live.take_broken_storage()
         if storage is not None:
-            self._close_soon(live.key, storage)
+            self._close_soon(live, storage)
 
-    def _evict_idle(self, live: Idler) -> None:
+    def _drop_unattended(self, live: Idler) -> None:
+        assert isinstance(live, LiveObject)
+        if live.is_unattended() and self._sockets.count(live.key) == 0:
+            live.drop()
+
+    def _evict_idle(self, live: Idler | Evictable) -> None:
         assert isinstance(live, LiveObject)
         self._evict(live, "idle")
 
@@ -432,14 +407,14 @@ class Host:
         del self._live[live.key]
         self._instrument.object_stopped(live.key, reason)
         storage = live.evict()
-        sockets = self._sockets.get(live.key)
-        if sockets is not None and not sockets:
-            del self._sockets[live.key]
+        self._sockets.hibernate(live.key)
         if storage is not None:
-            self._close_soon(live.key, storage)
+            self._close_soon(live, storage)
 
-    def _close_soon(self, key: ObjectKey, storage: ObjectStorage) -> None:
+    def _close_soon(self, live: LiveObject, storage: ObjectStorage) -> None:
         assert self._hook is not None
+        key = live.key
+        self._databases.close_began(live)
         task = self._hook.loop.create_task(storage.close())
         self._closing[key] = task
 
@@ -448,6 +423,7 @@ class Host:
                 del self._closing[key]
             if not ended.cancelled():
                 ended.exception()  # a file that cannot be closed is found at its next opening
+            self._databases.close_ended()
 
         task.add_done_callback(closed)
 
@@ -455,11 +431,3 @@ class Host:
         closing = self._closing.get(key)
         if closing is not None:
             await asyncio.wait([closing])
-
-
-async def _answer(live: LiveObject, invoke: Callable[[], tuple[bool, Any]]) -> Any:
-    try:
-        is_done, value = invoke()
-        return value if is_done else await value
-    except Exception as error:
-        raise for_caller(error, object_id=live.key.object_id) from error.__cause__

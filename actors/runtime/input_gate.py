@@ -15,8 +15,10 @@ Called by object_gates.py and critical_sections.py, on the loop's thread. Nothin
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 Waiter = Callable[["Scope"], None]  # given the scope that was granted
 Schedule = Callable[[Callable[[], None]], object]  # runs a callback in the loop's next pass
@@ -25,7 +27,16 @@ Schedule = Callable[[Callable[[], None]], object]  # runs a callback in the loop
 class Scope:
     """The gate of the root or of one critical section."""
 
-    __slots__ = ("_schedule", "depth", "is_done", "locks", "parent", "sections", "waiters")
+    __slots__ = (
+        "_schedule",
+        "depth",
+        "is_done",
+        "locks",
+        "parent",
+        "section",
+        "sections",
+        "waiters",
+    )
 
     def __init__(self, schedule: Schedule, parent: Scope | None = None) -> None:
         self._schedule = schedule
@@ -34,6 +45,7 @@ class Scope:
         self.locks = 0
         self.waiters: deque[Waiter] = deque()
         self.sections: deque[Waiter] = deque()  # critical sections that wait for their start
+        self.section: asyncio.Task[Any] | None = None  # that runs, and holds this scope
         self.is_done = False
 
     def current(self) -> Scope:

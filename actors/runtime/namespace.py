@@ -33,6 +33,11 @@ class Connection:
         self.name = name
         self.pinned: LiveObject | None = None  # the instance that the stub found last
 
+    @property
+    def label(self) -> str:
+        """The object, for people."""
+        return f"{self.key.class_name}/{self.name or self.key.object_id}"
+
 
 class Router(Protocol):
     """How a stub reaches its object (host.py)."""

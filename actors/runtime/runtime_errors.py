@@ -53,6 +53,18 @@ class RemoteError(DurableObjectError):
         return f"{self.type_name}: {self.message}"
 
 
+class CallCycleError(DurableObjectError):
+    """A call would wait for ever: a critical section holds the gate of the object that it calls,
+    and that section waits for this very call. `cycle` names the objects, the first one twice."""
+
+    def __init__(self, cycle: tuple[str, ...]) -> None:
+        super().__init__(
+            "The call would wait for ever: each of these waits for the next, and the first in a "
+            f"critical section: {' -> '.join(cycle)}"
+        )
+        self.cycle = cycle
+
+
 class DataCloneError(TypeError):
     """A value cannot cross between objects, or into storage; the message names its path."""
 

@@ -194,6 +194,7 @@ class SocketEnd:
         self._inbox.clear()
         self._inbox_bytes = 0
         self._tell_room()
+        asyncio.get_running_loop().call_soon(self._notify)
         self.peer._hear_loss(None)
 
     def lose(self, error: str | None) -> None:

@@ -150,20 +150,25 @@ class WebSocket:
         connection (`close_event` tells how). Its close frame is answered here."""
         if self._use is not _Use.ORDINARY:
             raise TypeError("only an end that was accepted with accept() is read")
-        while self.close_event is None:
+        if self.close_event is not None:
+            return None
+        frame = await self._next_frame()
+        if isinstance(frame, str | bytes):
+            return frame
+        self._end_reading(frame)
+        return None
+
+    async def _next_frame(self) -> Frame:
+        while True:
             self._check_usable("receive")
             frame = self._end.take()
-            if isinstance(frame, str | bytes):
-                return frame
             if frame is not None:
-                self._end_reading(frame)
-            elif self._end.is_lost:
-                self._end_reading(Loss())
-            else:
-                arrival: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-                self._readers.append(arrival)
-                await arrival
-        return None
+                return frame
+            if self._end.is_lost:
+                return Loss()
+            arrival: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._readers.append(arrival)
+            await arrival
 
     def __aiter__(self) -> AsyncIterator[str | bytes]:
         return self
@@ -287,6 +292,20 @@ def revive(end: SocketEnd, owner: ObjectGates) -> WebSocket:
 def is_owned_by(web_socket: WebSocket, owner: ObjectGates) -> bool:
     """Whether a handle was made for this instance of its object."""
     return web_socket._owner is owner  # pyright: ignore[reportPrivateUsage]
+
+
+async def receive_frame(web_socket: WebSocket) -> Frame:
+    """The next frame of an ordinary end; for a network's side, which answers a close frame with
+    that of its client."""
+    return await web_socket._next_frame()  # pyright: ignore[reportPrivateUsage]
+
+
+def close_with(web_socket: WebSocket, frame: CloseFrame) -> None:
+    """Send a close frame as it came from a network, whatever its code."""
+    end = end_of(web_socket)
+    if not end.has_sent_close:
+        end.has_sent_close = True
+        end.send_now(frame)
 
 
 async def wait_room(web_socket: WebSocket) -> None:

@@ -35,6 +35,7 @@ class RuntimeLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     critical_section_depth_max: int = 64  # durable-actors 2.2: 64 works, 65 is an error
     alarm_handler_ms_max: int = 900_000  # durable-actors 5.3: 15 minutes
     idle_ms: int = 10_000  # durable-actors 2.3: hibernate after this long without a request
+    forced_eviction_ms: int = 70_000  # durable-actors 2.3: without an event, tasks or not
     eviction_wait_ms_max: int = 30_000  # durable-actors 8: of a test's eviction, for requests
     drain_steps_max: int = 10_000  # gates.md 2: microtasks of one turn before others may run
     drain_ms_max: int = 50  # gates.md 2: the same bound in time
@@ -64,6 +65,8 @@ class RuntimeLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     # history to a newcomer in one turn must fit.
     socket_queue_messages_max: int = 16_384
     socket_queue_bytes_max: int = 64 * 1024 * 1024
+    fetch_ms_max: int = 60_000  # of an object's request to a server, where it names no time
+    fetch_body_bytes_max: int = 64 * 1024 * 1024  # an answer is read whole
     alarm_deliveries_max: int = 64  # at once, per host: a restart may find thousands overdue
     alarm_retries_max: int = 6  # durable-actors 5.4: the seventh failure gives up
     alarm_retry_base_ms: int = 2_000  # doubles with each counted failure
@@ -96,6 +99,9 @@ class TownLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     probe_timeout_ms: int = 10_000
     stop_timeout_ms: int = 15_000
     stop_grace_ms: int = 5_000  # SIGTERM to SIGKILL for an agent
+    look_timeout_ms: int = 20_000  # of a preflight: may ask origin once
+    prompt_characters_max: int = 4_096  # roster.md 3.1; longer tasks belong into the bead's body
+    message_characters_max: int = 8_192  # of what is sent to a session
     proof_timeout_ms: int = 60_000  # a fetch of the rig's repository, then a look at it
     session_run_ms_max: int = 3_600_000  # a body that runs longer is ended by its container
     silence_after_stop_ms: int = 180_000  # decisions 33: lease over, stop sent, then this
@@ -125,6 +131,13 @@ class TownLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     list_limit_default: int = 100
     processed_inbox_kept_ms: int = 7 * 86_400_000
     idempotency_kept_ms: int = 86_400_000  # decisions 53
+    feed_kept_ms: int = 7 * 86_400_000  # roster.md 4.4; a cursor in use keeps its rows longer
+    feed_rows_max: int = 100_000  # some 50 MB; a cursor in use keeps more
+    feed_prune_rows_max: int = 2_000  # per tick: some 10 ms
+    feed_cursor_in_use_ms: int = 86_400_000  # one that was moved less long ago holds rows back
+    feed_cursors_max: int = 1_000  # named consumers of one town
+    feed_followers_max: int = 256  # that wait in one town at once
+    feed_wait_ms_max: int = 30_000  # of one question for the next changes
     # What one agent may leave in a town's database: notes, not documents.
     memory_entries_max: int = 1_000
     memory_value_bytes_max: int = 65_536
@@ -190,11 +203,20 @@ class HttpLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Bounds of the front."""
 
     body_bytes_max: int = 1_048_576  # http.md 1
+    socket_message_bytes_max: int = 32 * 1024 * 1024  # durable-actors 6
+    socket_heartbeat_ms: int = 30_000  # a client that is gone without a word is found in two
+    socket_close_ms_max: int = 10_000  # from the first close frame to the end of the connection
     verified_keys_kept_max: int = 256  # operators' keys; a forgotten one costs one actor call
     known_names_kept_max: int = 1_000  # owners, and towns; a forgotten one costs one actor call
     shutdown_ms_max: int = 15_000  # decisions 52
     session_token_ms: int = 8 * 3_600_000  # http.md 4
     token_refresh_expired_ms_max: int = 86_400_000  # decisions 47
+    ticket_ms: int = 60_000  # http.md 3: from a ticket's making to its one use
+    tickets_max: int = 1_000  # that wait for their use; the oldest go first
+    feed_heartbeat_ms: int = 5_000  # decisions 60
+    feed_batch_rows: int = 512  # of one question of a stream: what is in memory per reader
+    feed_write_ms_max: int = 10_000  # a reader that takes nothing for so long is let go
+    feed_retry_ms: int = 200  # after an object that was reset under its reader
 
 
 class SimulationLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
