@@ -63,7 +63,7 @@ FOUND: tuple[Found, ...] = (
         "chaos.11=1822,entropy.sim.work_ms.19=51929,recipe.0=5",
         "two bodies",
     ),
-    Found(PlantedBug.ALREADY_RUNNING_IS_SUCCESS, 5, 8, "chaos.2=1912", "body of another"),
+    Found(PlantedBug.ALREADY_RUNNING_IS_SUCCESS, 5, 8, "chaos.4=1872", "body of another"),
     Found(PlantedBug.ROLLBACK_WITHOUT_CAS, 7, 8, "chaos.2=1955,recipe.2=1", "illegal edge"),
     Found(PlantedBug.SILENCE_IS_DEATH, 0, 8, "chaos.0=1347,recipe.0=1", "body without a session"),
 )
