@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from typing import Generic, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -35,7 +36,7 @@ HEADERS = {
     "user-agent": "boomtown",  # GitHub answers nobody without one
     "x-github-api-version": "2022-11-28",
 }
-_NEXT = re.compile(r'<[^>]*>;\s*rel="next"')
+_NEXT = re.compile(r'<([^>]*)>;\s*rel="next"')
 
 
 class NothingLearnt(Exception):
@@ -111,15 +112,20 @@ class Conversation:
             return None
         pages: list[T] = []
         tags: list[str | None] = []
-        while len(pages) < self._limits.pages_max:
-            answer = await self.send("GET", _page(url, len(pages) + 1))
+        next_url: str | None = _page(url, 1)
+        while next_url is not None and len(pages) < self._limits.pages_max:
+            shown_url = next_url
+            answer = await self.send("GET", shown_url)
             pages.append(decoded(answer, shape))
             tags.append(answer.headers.get("etag"))
-            if not _NEXT.search(answer.headers.get("link", "")):
-                whole = [tag for tag in tags if tag is not None]
-                joined = " ".join(whole) if len(whole) == len(tags) else None
-                return Pages(pages=tuple(pages), is_complete=True, etag=joined)
-        return Pages(pages=tuple(pages), is_complete=False, etag=None)
+            next_url = _next_url(shown_url, answer)
+            if next_url == shown_url:
+                break  # it leads nowhere
+        if next_url is not None:
+            return Pages(pages=tuple(pages), is_complete=False, etag=None)
+        whole = [tag for tag in tags if tag is not None]
+        joined = " ".join(whole) if len(whole) == len(tags) else None
+        return Pages(pages=tuple(pages), is_complete=True, etag=joined)
 
     async def _are_unchanged(self, url: str, tags: list[str]) -> bool:
         for number, tag in enumerate(tags, start=1):
@@ -165,13 +171,25 @@ def decoded(answer: ForgeAnswer, shape: type[T]) -> T:
     """The answer's body. Raises NothingLearnt."""
     try:
         return decode_json_as(answer.body, shape)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise failed(FailureKind.MALFORMED, "the answer does not decode") from error
 
 
 def failed(kind: FailureKind, detail: str) -> NothingLearnt:
     """To be raised."""
     return NothingLearnt(ForgeFailed(kind=kind, detail=detail))
+
+
+def _next_url(url: str, answer: ForgeAnswer) -> str | None:
+    """Where the listing goes on. Raises NothingLearnt where that is another server, which is not
+    to have the token."""
+    found = _NEXT.search(answer.headers.get("link", ""))
+    if found is None:
+        return None
+    here, there = urlsplit(url), urlsplit(found.group(1))
+    if (here.scheme, here.netloc) != (there.scheme, there.netloc):
+        raise failed(FailureKind.MALFORMED, "the listing goes on at another server")
+    return found.group(1)
 
 
 def _page(url: str, number: int) -> str:
