@@ -9,6 +9,7 @@ _INBOX = "actors/town/inbox.py"
 _PLAN_SESSIONS = "actors/town/plan_sessions.py"
 _PLAN_REVIEWS = "actors/town/plan_reviews.py"
 _SESSION_MOVES = "actors/town/session_moves.py"
+_OF_COURSES = "tests/actors/town/test_defects_as_provoked.py::test_"
 _OF_CALLS = "tests/actors/town/test_agent_calls.py::test_"
 _OF_CONVOYS = "tests/actors/town/test_convoy_life.py::test_"
 _OF_DISPATCH = "tests/actors/town/test_defects_of_dispatch.py::test_"
@@ -139,7 +140,10 @@ REPAIR_MUTANTS: tuple[Mutant, ...] = (
                 "    return get_session(",
             ),
         ),
-        tests=(f"{_OF_DISPATCH}defect_34_steady_work_stores_nothing",),
+        tests=(
+            f"{_OF_DISPATCH}defect_34_steady_work_stores_nothing",
+            f"{_OF_COURSES}defect_34_a_thousand_ticks_store_nothing_and_an_exit_one_event",
+        ),
     ),
     Mutant(
         name="row-35",

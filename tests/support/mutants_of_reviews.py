@@ -9,6 +9,7 @@ _INBOX = "actors/town/inbox.py"
 _PLAN_REVIEWS = "actors/town/plan_reviews.py"
 _REVIEW_MOVES = "actors/town/review_moves.py"
 _SESSION_MOVES = "actors/town/session_moves.py"
+_OF_COURSES = "tests/actors/town/test_defects_as_provoked.py::test_"
 _OF_REVIEWS = "tests/actors/town/test_defects_of_reviews.py::test_"
 _OF_MESSAGES = "tests/actors/town/test_defects_of_messages.py::test_"
 _OF_DISPATCH = "tests/actors/town/test_defects_of_dispatch.py::test_"
@@ -117,7 +118,10 @@ REVIEW_MUTANTS: tuple[Mutant, ...] = (
         name="row-12",
         defect="done is taken for the newest review of the refinery, whichever it was said of",
         edits=GUESSES_BY_AGENT,
-        tests=(f"{_OF_MESSAGES}defect_12_done_for_the_first_review_leaves_the_second",),
+        tests=(
+            f"{_OF_MESSAGES}defect_12_done_for_the_first_review_leaves_the_second",
+            f"{_OF_COURSES}defect_12_done_of_an_unhooked_refinery_finds_no_other_review",
+        ),
     ),
     Mutant(
         name="row-18",

@@ -11,6 +11,7 @@ _BODIES = "container_sim/bodies.py"
 _BODY_REPORTS = "actors/town/body_reports.py"
 _PLAN_SESSIONS = "actors/town/plan_sessions.py"
 _SESSION_MOVES = "actors/town/session_moves.py"
+_OF_COURSES = "tests/actors/town/test_defects_as_provoked.py::test_"
 _OF_DISPATCH = "tests/actors/town/test_defects_of_dispatch.py::test_"
 _OF_MESSAGES = "tests/actors/town/test_defects_of_messages.py::test_"
 _OF_MANAGER = "tests/container_sim/test_manager.py::test_"
@@ -104,7 +105,10 @@ SESSION_MUTANTS: tuple[Mutant, ...] = (
                 "",
             ),
         ),
-        tests=(f"{_OF_DISPATCH}defect_14_proof_of_death_is_followed_by_a_dispatch_at_once",),
+        tests=(
+            f"{_OF_DISPATCH}defect_14_proof_of_death_is_followed_by_a_dispatch_at_once",
+            f"{_OF_COURSES}defect_14_proof_of_death_clears_a_cooldown_and_keeps_the_count",
+        ),
     ),
     Mutant(
         name="row-17",
@@ -141,7 +145,10 @@ SESSION_MUTANTS: tuple[Mutant, ...] = (
                 "        return\n",
             ),
         ),
-        tests=(f"{_OF_DISPATCH}defect_21_start_that_fails_after_a_timeout_is_noticed",),
+        tests=(
+            f"{_OF_DISPATCH}defect_21_start_that_fails_after_a_timeout_is_noticed",
+            f"{_OF_COURSES}defect_21_start_that_runs_already_and_then_fails_is_noticed",
+        ),
     ),
     Mutant(
         name="row-50",
@@ -208,7 +215,10 @@ SESSION_MUTANTS: tuple[Mutant, ...] = (
                 "        if event.gone.instance_id\n",
             ),
         ),
-        tests=(f"{_OF_MESSAGES}defect_67_word_about_the_session_before_is_no_word_about_this_one",),
+        tests=(
+            f"{_OF_MESSAGES}defect_67_word_about_the_session_before_is_no_word_about_this_one",
+            f"{_OF_COURSES}defect_67_old_words_during_a_start_are_no_words_about_it",
+        ),
     ),
     Mutant(
         name="row-68",
@@ -273,7 +283,10 @@ SESSION_MUTANTS: tuple[Mutant, ...] = (
                 "    DependencyType,\n    EffectKind,\n    EventType,\n",
             ),
         ),
-        tests=(f"{_OF_DISPATCH}defect_69_slings_and_ticks_at_once_start_each_bead_once",),
+        tests=(
+            f"{_OF_DISPATCH}defect_69_slings_and_ticks_at_once_start_each_bead_once",
+            f"{_OF_COURSES}defect_69_a_tick_at_any_await_of_a_sling_starts_it_once",
+        ),
     ),
     Mutant(
         name="row-70",

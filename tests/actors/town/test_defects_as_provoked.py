@@ -154,11 +154,11 @@ async def test_defect_36_events_of_a_deleted_bead_are_consumed_in_one_tick(tmp_p
 async def test_defect_67_old_words_during_a_start_are_no_words_about_it(tmp_path: Path) -> None:
     async with TownWorld(tmp_path) as world:
         first = await start_work(world)
+        await world.completed(first.session_id, exit_code=1)
         gone = world.containers.end_instance(TOWN_ID, reason="crashed")
-        assert gone is not None
+        assert gone is not None, "its end is told late"
         world.containers.start_replies.append(Reply(after_ms=20_000))
-        await world.execute(ReportContainerGone(gone=gone), SYSTEM)
-        await world.settle()
+        await world.advance_ms(world.limits.dispatch_backoff_ms[0] + 1_000)
         second = await world.session_of(first.bead_id)
         assert (second.session_id == first.session_id, second.state) == (
             False,
