@@ -24,10 +24,13 @@ HANDLERS = (
 class ActorClass:
     """One registered class."""
 
-    def __init__(self, name: str, python_class: type[DurableObject]) -> None:
+    def __init__(
+        self, name: str, python_class: type[DurableObject], *, prevents_eviction: bool
+    ) -> None:
         assert DurableObject in python_class.__mro__, f"{name} must extend DurableObject"
         self.name = name
         self.python_class = python_class
+        self.prevents_eviction = prevents_eviction
         alarm = getattr(python_class, "alarm", None)
         self.has_alarm = alarm is not None
         self.alarm_takes_info = alarm is not None and len(inspect.signature(alarm).parameters) > 1

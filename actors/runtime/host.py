@@ -26,6 +26,7 @@ import msgspec
 
 from boomtown.actors.runtime import alarm_events
 from boomtown.actors.runtime.actor_class import ActorClass
+from boomtown.actors.runtime.alarm_index import AlarmRow
 from boomtown.actors.runtime.alarms import AlarmOutcome
 from boomtown.actors.runtime.durable_object import DurableObject
 from boomtown.actors.runtime.environment import Env, ServiceBinding, binding_name
@@ -225,8 +226,8 @@ class Host:
         """
         key = ObjectKey(class_name, object_id)
         live = self._live.get(key)
-        if live is None or live.is_busy():
-            state = "not running" if live is None else "busy"
+        if live is None or live.is_busy() or live.prevents_eviction:
+            state = "not running" if live is None else "busy, or its class prevents it"
             raise DurableObjectError(f"cannot evict: the object is {state}")
         self._evict(live, "evicted")
         if disconnects_sockets:
@@ -260,6 +261,14 @@ class Host:
     def live_objects(self) -> list[LiveObject]:
         """Every instance that is in memory, the oldest first."""
         return list(self._live.values())
+
+    def class_names(self) -> list[str]:
+        """The registered classes, sorted."""
+        return sorted(self._classes)
+
+    def list_alarms(self) -> list[AlarmRow]:
+        """Every alarm that is set, the earliest first."""
+        return self._backend.list_alarms()
 
     def list_object_ids(self, class_name: str) -> list[str]:
         """The ids of a class that have a file, sorted."""
@@ -372,7 +381,8 @@ class Host:
         )
         live.gates.outbound = self._calls.fetch
         self._live[key] = live
-        self._wheel.add(live)
+        if not live.prevents_eviction:
+            self._wheel.add(live)
         self._instrument.object_started(key)
         closing = self._closing.get(key)
         if closing is None:

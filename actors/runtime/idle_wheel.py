@@ -6,6 +6,9 @@ idle long enough; when that tick comes, an object that was used since, or that i
 anew. So an object is found one idle span after its last event, up to a tick late. One timer is
 armed for the next bucket that holds anything, and none while the wheel is empty: a simulated
 clock can run dry.
+
+An object whose last event is `forced_eviction_ms` ago is offered to `drop` at each look, busy or
+not: tasks that nobody waits for do not keep it for ever (durable-actors 2.3).
 """
 
 from __future__ import annotations
@@ -29,7 +32,8 @@ class Idler(Protocol):
 
 
 class IdleWheel:
-    """The wheel of one host. `evict` is called for what is idle; it must not raise."""
+    """The wheel of one host. `evict` is called for what is idle, `drop` for what has seen
+    no event for long and is free to refuse; neither may raise."""
 
     def __init__(
         self,
@@ -37,12 +41,16 @@ class IdleWheel:
         *,
         idle_ms: int,
         evictions_per_sweep_max: int,
+        forced_eviction_ms: int,
         evict: Callable[[Idler], None],
+        drop: Callable[[Idler], None],
     ) -> None:
         self._clock = clock
         self._idle_ticks = -(-idle_ms // TICK_MS)
         self._evictions_max = evictions_per_sweep_max
+        self._forced_ticks = -(-forced_eviction_ms // TICK_MS)
         self._evict = evict
+        self._drop = drop
         self._buckets: dict[int, list[Idler]] = {}  # by the tick at which to look
         self._timer: Timer | None = None
         self._timer_tick = 0
@@ -90,7 +98,10 @@ class IdleWheel:
                 if look_tick > now_tick:
                     self._buckets.setdefault(look_tick, []).append(idler)
                 elif idler.is_busy() or evictions >= self._evictions_max:
-                    self._buckets.setdefault(now_tick + 1, []).append(idler)
+                    if now_tick - idler.seen_tick > self._forced_ticks:
+                        self._drop(idler)
+                    if idler.is_live():
+                        self._buckets.setdefault(now_tick + 1, []).append(idler)
                 else:
                     evictions += 1
                     self._evict(idler)

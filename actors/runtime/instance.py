@@ -31,7 +31,7 @@ from boomtown.actors.runtime.object_gates import Finish, ObjectGates, keep
 from boomtown.actors.runtime.object_ids import NAME_BYTES_MAX, DurableObjectId
 from boomtown.actors.runtime.ports import ObjectKey
 from boomtown.actors.runtime.rpc_values import RpcMethod, copy_value
-from boomtown.actors.runtime.runtime_errors import DurableObjectError, as_reset
+from boomtown.actors.runtime.runtime_errors import DurableObjectError, as_reset, reset_error
 from boomtown.actors.runtime.schedule_table import Schedule
 from boomtown.actors.runtime.socket_ends import SocketEnd
 from boomtown.actors.runtime.storage_backend import ObjectStorage, StorageBackend
@@ -70,6 +70,8 @@ class LiveObject:
         self.name = name
         self.stage = Stage.STARTING
         self.seen_tick = 0
+        self.was_used = False  # satisfies open_databases.Evictable, with the next and is_busy
+        self.prevents_eviction = actor_class.prevents_eviction
         self.storage: ObjectStorage | None = None
         self.is_alarm_retried = True  # what the last abort said of a running alarm
         self._actor_class = actor_class
@@ -85,11 +87,12 @@ class LiveObject:
 
     # Life.
 
-    def start(self, backend: StorageBackend, env: Env) -> None:
-        """Open the storage and run the constructor; a failure of either resets the object."""
+    def start(self, backend: StorageBackend, env: Env) -> bool:
+        """Open the storage and run the constructor; a failure of either resets the object.
+        Whether it has a file open now."""
         gates = self.gates
         if gates.broken is not None:
-            return
+            return False
         told_name = self.name
         if told_name is not None and len(told_name.encode()) > NAME_BYTES_MAX:
             told_name = None
@@ -97,7 +100,7 @@ class LiveObject:
             storage = backend.open(self.key, told_name, self, has_alarm=self._actor_class.has_alarm)
         except Exception as error:
             gates.break_with(error)
-            return
+            return False
         self.storage = storage
         object_id = DurableObjectId(self.key.object_id, name=told_name)
         ctx = DurableObjectState(self, object_id, storage)
@@ -112,6 +115,7 @@ class LiveObject:
         if gates.broken is None:
             self.stage = Stage.READY
             gates.root.unlock()
+        return self.storage is not None
 
     def is_live(self) -> bool:
         """Whether events may be delivered to this instance."""
@@ -120,6 +124,23 @@ class LiveObject:
     def is_busy(self) -> bool:
         """Whether evicting now would lose something."""
         return self.stage is Stage.STARTING or self.gates.is_busy()
+
+    def is_unattended(self) -> bool:
+        """Whether all that keeps it in memory is work of its own: tasks nobody waits for."""
+        gates = self.gates
+        return self.stage is Stage.READY and not (
+            gates.replies.pending
+            or gates.keeps
+            or gates.root.locks
+            or gates.root.waiters
+            or gates.output.chain is not None
+        )
+
+    def drop(self) -> None:
+        """Evict it though it works: its tasks end as by a reset, and stubs find the next
+        instance. What it wrote is committed."""
+        self.gates.break_with(reset_error("The object was evicted", retryable=True))
+        self.stage = Stage.EVICTED
 
     def evict(self) -> ObjectStorage | None:
         """Give up an idle instance; returns its storage, to be closed."""

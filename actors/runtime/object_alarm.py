@@ -33,9 +33,11 @@ from boomtown.actors.runtime.ports import AlarmRegistry, ObjectKey
 from boomtown.actors.runtime.transactions import Transactions
 from boomtown.clock import Clock
 
-_CREATE = "CREATE TABLE IF NOT EXISTS _cf_METADATA (key INTEGER PRIMARY KEY, value ANY) STRICT"
-_READ = "SELECT value FROM _cf_METADATA WHERE key = ?"  # ms since the epoch
-_WRITE = "INSERT OR REPLACE INTO _cf_METADATA (key, value) VALUES (?, ?)"
+CREATE_METADATA = (
+    "CREATE TABLE IF NOT EXISTS _cf_METADATA (key INTEGER PRIMARY KEY, value ANY) STRICT"
+)
+READ_METADATA = "SELECT value FROM _cf_METADATA WHERE key = ?"  # ms since the epoch
+WRITE_METADATA = "INSERT OR REPLACE INTO _cf_METADATA (key, value) VALUES (?, ?)"
 _DELETE = "DELETE FROM _cf_METADATA WHERE key = ?"
 
 
@@ -86,7 +88,7 @@ class ObjectAlarm:
         self._registry = registry
         self._clock = clock
         has_table = database.has_table("_cf_METADATA")
-        rows = database.rows(_READ, (self._row,)) if has_table else []
+        rows = database.rows(READ_METADATA, (self._row,)) if has_table else []
         stored_ms = rows[0][0] if rows else None
         assert stored_ms is None or isinstance(stored_ms, int)
         self._state = _State(stored_ms, 0, False, has_table)
@@ -119,11 +121,11 @@ class ObjectAlarm:
     def _write(self, at_ms: int | None) -> None:
         try:
             if not self._state.has_table:
-                self._database.run(_CREATE)
+                self._database.run(CREATE_METADATA)
             if at_ms is None:
                 self._database.run(_DELETE, (self._row,))
             else:
-                self._database.run(_WRITE, (self._row, at_ms))
+                self._database.run(WRITE_METADATA, (self._row, at_ms))
         except apsw.Error as error:
             raise self._transactions.translated(error) from error
         self._state = _State(at_ms, self._state.changes + 1, False, True)

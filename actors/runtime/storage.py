@@ -20,6 +20,7 @@ from typing import Any, Generic, TypeVar, overload
 
 import msgspec
 
+from boomtown.actors.runtime.bookmarks import Bookmarks
 from boomtown.actors.runtime.database import Database
 from boomtown.actors.runtime.instants import instant_ms
 from boomtown.actors.runtime.object_alarm import AlarmStart, MetadataRow, ObjectAlarm
@@ -105,6 +106,7 @@ class Storage:
             clock=clock,
             limits=limits,
         )
+        self._bookmarks = Bookmarks(database, self._transactions)
         self.kv = SyncKv(self._table, self._transactions)
         self.sql = Sql(database, self._transactions)
         for participant in (self._table, self._alarm, wake, self.schedules, self.sql):
@@ -210,6 +212,28 @@ class Storage:
         self._transactions.check("storage.transaction_sync")
         return self._transactions.run_sync(callback)
 
+    def get_current_bookmark(self) -> Ready[str]:
+        """A name for this moment, greater as text than every earlier one of this object; that is
+        all it is good for (bookmarks.py)."""
+        self._transactions.check("storage.get_current_bookmark")
+        return Ready(self._bookmarks.next())
+
+    def get_bookmark_for_time(self, at_ms: float | datetime) -> Ready[str]:
+        """DurableObjectError: there is no point-in-time recovery here."""
+        self._transactions.check("storage.get_bookmark_for_time")
+        instant_ms(at_ms)
+        raise self._bookmarks.refuse()
+
+    def on_next_session_restore_bookmark(self, bookmark: str) -> Ready[str]:
+        """DurableObjectError: there is no point-in-time recovery here."""
+        self._transactions.check("storage.on_next_session_restore_bookmark")
+        raise self._bookmarks.refuse()
+
+    def wait_for_bookmark(self, bookmark: str) -> Ready[None]:
+        """At once: an object is never behind its own bookmarks."""
+        self._transactions.check("storage.wait_for_bookmark")
+        return Ready(None)
+
     def get_alarm(self) -> Ready[int | None]:
         """The alarm's instant in ms since the epoch, None where none is set (or while its
         handler runs and has set no other)."""
@@ -297,7 +321,9 @@ class Storage:
             self._transactions.commit()
             await self._transactions.sync()
         is_whole = not self._transactions.is_broken
-        self._transactions.shut(RuntimeError("The storage of this object was closed"))
+        self._transactions.shut(
+            RuntimeError("storage is no longer accessible: the object has ended")
+        )
         await self._commit_path.close_database(
             self._database.close,
             self._database.wal_path,
