@@ -23,6 +23,7 @@ _LIST_SESSIONS = (
     f"{SESSIONS.select} WHERE bead_id = coalesce(?, bead_id)"
     " ORDER BY claimed_at_ms, session_id LIMIT ?"
 )
+_LIST_KEPT = f"{SESSIONS.select} WHERE kept_worktree IS NOT NULL ORDER BY claimed_at_ms, session_id"
 _LAST_GENERATION = "SELECT coalesce(max(generation), 0) FROM sessions WHERE agent_id = ?"
 _FIND_EFFECT_BY_KEY = f"{EFFECTS.select} WHERE key = ?"
 _LIST_UNANSWERED = (
@@ -68,6 +69,11 @@ def list_live_sessions_of_rig(tx: TownTransaction, rig_id: RigId) -> list[Sessio
 def list_sessions(tx: TownTransaction, *, bead_id: BeadId | None, limit: int) -> list[Session]:
     """Oldest first; of one bead, or of the town."""
     return SESSIONS.list_where(tx, _LIST_SESSIONS, bead_id, limit)
+
+
+def list_kept_sessions(tx: TownTransaction) -> list[Session]:
+    """Ended ones whose uncommitted work was put aside, oldest first."""
+    return SESSIONS.list_where(tx, _LIST_KEPT)
 
 
 def next_generation(tx: TownTransaction, agent_id: AgentId) -> int:

@@ -10,7 +10,16 @@ from typing import Any
 
 import msgspec
 
+from boomtown.actors.town.feed_views import FeedCursorsView, FeedCursorView, FeedPageView
 from boomtown.actors.town.model import RigConfig, TownConfig
+from boomtown.actors.town.roster_views import (
+    ActionView,
+    AddedWatchView,
+    GatewayView,
+    MemoryView,
+    ReviewedPrView,
+    WatchView,
+)
 from boomtown.errors import Refusal
 
 
@@ -54,6 +63,11 @@ class AgentView(msgspec.Struct, frozen=True, kw_only=True, tag="agent", tag_fiel
     session_id: str | None
     status_message: str | None
     pid: int | None
+    template: str | None = None  # the role template it was hired by
+    config: dict[str, Any] = {}
+    offboarded_at: int | None = None
+    offboarded_by: str | None = None
+    offboard_reason: str | None = None
 
 
 class MailView(msgspec.Struct, frozen=True, kw_only=True, tag="mail", tag_field="view"):
@@ -185,6 +199,22 @@ class SessionView(msgspec.Struct, frozen=True, kw_only=True, tag="session", tag_
     pid: int | None
     claimed_at: int
     instance_id: str | None
+    restored_from: str | None
+    ended_by: str | None
+    kept_worktree: str | None  # what a kill left uncommitted
+    freed: bool  # over, and nothing of it is left
+
+
+class FindingView(msgspec.Struct, frozen=True, kw_only=True):
+    code: str
+    message: str
+    details: dict[str, Any]
+
+
+class PreflightView(msgspec.Struct, frozen=True, kw_only=True, tag="preflight", tag_field="view"):
+    """Empty: a spawn would be taken now."""
+
+    findings: tuple[FindingView, ...]
 
 
 class EventView(msgspec.Struct, frozen=True, kw_only=True, tag="event", tag_field="view"):
@@ -252,7 +282,26 @@ Item = (
     | SessionView
     | EventView
     | ViolationView
+    | WatchView
+    | MemoryView
+    | ActionView
+    | ReviewedPrView
 )
+
+
+class RosterGroupView(msgspec.Struct, frozen=True, kw_only=True):
+    """One header of the roster, and who stands below it."""
+
+    key: str  # an id, a stage, or "" for the town's own
+    name: str
+    stale: bool  # a boss who is gone, and still has workers
+    coordinator: AgentView | None
+    agents: tuple[AgentView, ...]
+
+
+class RosterView(msgspec.Struct, frozen=True, kw_only=True, tag="roster", tag_field="view"):
+    group_by: str
+    groups: tuple[RosterGroupView, ...]
 
 
 class ListView(msgspec.Struct, frozen=True, kw_only=True, tag="list", tag_field="view"):
@@ -273,11 +322,18 @@ View = (
     | ConvoyDetailView
     | EscalationView
     | SessionView
+    | PreflightView
     | TownStatusView
     | PostedView
     | FactsView
     | NothingView
+    | RosterView
+    | AddedWatchView
+    | GatewayView
     | ListView
+    | FeedPageView
+    | FeedCursorView
+    | FeedCursorsView
 )
 
 

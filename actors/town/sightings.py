@@ -1,0 +1,14 @@
+"""What was seen of the outside before a transaction: values, because no transaction awaits."""
+
+from __future__ import annotations
+
+import msgspec
+
+from boomtown.container_sim.model import LookOutcome
+
+
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
+    """Gathered by outside_looks.py; true at the moment of the look only."""
+
+    looked: LookOutcome | None = None  # None: the rows were reason enough
+    discarded: tuple[str, ...] = ()  # worktrees that are gone now
