@@ -23,7 +23,7 @@ from boomtown.error_codes import ErrorCode
 from boomtown.errors import AccessDenied
 from boomtown.http.authentication import identify
 from boomtown.http.authorization import authorize
-from boomtown.http.calls import Call, Route
+from boomtown.http.calls import Answered, Call, Route
 from boomtown.http.error_responses import error_response, failure_of
 from boomtown.http.operator_keys import OperatorKeys
 from boomtown.http.owner_directory import OwnerDirectory
@@ -122,6 +122,8 @@ def _endpoint(
         answer = await route.handler(call)
         if isinstance(answer, web.StreamResponse):
             return answer
+        if isinstance(answer, Answered):
+            return success_response(answer.view, status=answer.status)
         return success_response(answer, status=route.status)
 
     return serve

@@ -53,6 +53,7 @@ _CODE_OF_ID = {
     "convoy": ErrorCode.CONVOY_NOT_FOUND,
     "escalation": ErrorCode.ESCALATION_NOT_FOUND,
     "entry": ErrorCode.REVIEW_NOT_FOUND,
+    "watch": ErrorCode.WATCH_NOT_FOUND,
 }
 _OWNER_NAMES = ("user", "owner")
 _NOT_FOR_THIS = "This credential does not allow this call"

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from boomtown.actors.town.commands import ConvoyTask, Name, Text, Title
+from boomtown.actors.town.commands_of_roster import AgentName
 from boomtown.actors.town.model import BeadStatus, BeadType, MergeMode, Priority, RigConfig
 from boomtown.actors.town.owner_keys import KeyScope
 from boomtown.container_sim.chaos import ChaosFault
@@ -198,6 +199,33 @@ class HeartbeatBody(Body, frozen=True, kw_only=True, rename="camel"):
     last_event_type: str | None = None
     last_event_at: str | int | None = None
     active_tools: tuple[str, ...] | None = None
+
+
+# --- the roster
+
+
+class HireBody(Body, frozen=True, kw_only=True):
+    template: str | None = None
+    role: AgentRole | None = None
+    name: AgentName | None = None
+    rig_id: RigId | None = None
+    boss: str | None = None
+    config: dict[str, Any] = {}
+
+
+class ReassignWorkersBody(Body, frozen=True, kw_only=True):
+    to: str
+
+
+class WatchBody(Body, frozen=True, kw_only=True):
+    """`repo` is a name beside `owner`, else `owner/name` or an address."""
+
+    repo: str
+    owner: str | None = None
+
+
+class GatewayBody(Body, frozen=True, kw_only=True):
+    args: dict[str, Any] = {}
 
 
 # --- rig and container

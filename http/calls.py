@@ -76,6 +76,13 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.group}.{self.method.lower()}.{self.handler.__name__}"
 
 
+class Answered(msgspec.Struct, frozen=True, kw_only=True):
+    """What a handler returns whose status is, this time, not the row's."""
+
+    view: object
+    status: int
+
+
 class Call:
     """A request that was let in."""
 

@@ -32,6 +32,14 @@ def page_size(query: Mapping[str, str]) -> int:
     return _LIMITS.list_limit_default if limit is None else min(limit, _LIMITS.list_limit_max)
 
 
+def find_flag(query: Mapping[str, str], name: str) -> bool:
+    """`true` or `false`; absent is false."""
+    text = query.get(name, "false")
+    if text not in ("true", "false"):
+        raise _invalid(name, f"{name} must be true or false")
+    return text == "true"
+
+
 def find_choice(query: Mapping[str, str], name: str, choices: type[Choice]) -> Choice | None:
     """One of an enum's values."""
     text = query.get(name)

@@ -12,6 +12,14 @@ from aiohttp import web
 
 from boomtown.actors.town import views
 from boomtown.actors.town.model import TownConfig
+from boomtown.actors.town.roster_views import (
+    ActionView,
+    GatewayView,
+    MemoryView,
+    ReviewedPrView,
+    WatchView,
+)
+from boomtown.actors.town.templates import RoleTemplate
 from boomtown.container_sim.chaos import ArmedFault
 from boomtown.http import (
     agent_call_routes,
@@ -20,9 +28,11 @@ from boomtown.http import (
     bodies,
     chaos_routes,
     container_routes,
+    gateway_routes,
     mayor_routes,
     object_routes,
     rig_routes,
+    roster_routes,
     service_routes,
     town_routes,
     user_routes,
@@ -36,6 +46,7 @@ OPERATOR = (Credential.OPERATOR,)
 AGENT = (Credential.OPERATOR, Credential.SESSION)
 OWN = (Credential.OPERATOR, Credential.SESSION, Credential.CONTAINER)
 CONTAINER = (Credential.CONTAINER,)
+SESSION = (Credential.SESSION,)
 CONTAINER_OR_SESSION = (Credential.CONTAINER, Credential.SESSION)
 MAYOR = (Credential.MAYOR, Credential.OPERATOR)
 
@@ -43,6 +54,7 @@ OWNERS = "/api/owners/{owner}"
 USER = "/api/users/{user}"
 TOWN = "/api/towns/{town}"
 RIG = TOWN + "/rigs/{rig}"
+EMPLOYEE = TOWN + "/agents/{agent}"
 ONE = RIG + "/agents/{agent}"
 TOOLS = "/api/mayor/{town}/tools"
 TOOLS_RIG = TOOLS + "/rigs/{rig}"
@@ -87,6 +99,8 @@ _s, _u, _t, _b = service_routes, user_routes, town_routes, bead_routes
 _a, _c, _r, _k = agent_routes, agent_call_routes, rig_routes, container_routes
 _m, _o = mayor_routes, object_routes
 
+_ro, _g = roster_routes, gateway_routes
+
 SERVICE = (
     *_rows(
         "service",
@@ -101,6 +115,7 @@ SERVICE = (
         "service",
         OPERATOR,
         ("POST", "/shutdown", 202, _s.post_shutdown, NO, None),
+        ("GET", "/api/templates", 200, _ro.list_templates, NO, list[RoleTemplate]),
         ("GET", "/api/owners", 200, _u.list_owners, NO, None),
         ("POST", "/api/owners", 201, _u.create_owner, bodies.NameBody, None),
         ("GET", OWNERS + "/keys", 200, _u.list_keys, NO, None),
@@ -369,6 +384,46 @@ SESSIONS = _rows(
     ("GET", TOWN + "/sessions/{session}", 200, _t.get_session, NO, views.SessionView),
 )
 
+ROSTER = (
+    *_rows(
+        "roster",
+        OPERATOR,
+        ("POST", TOWN + "/agents", 201, _ro.hire_agent, bodies.HireBody, views.AgentView),
+        ("GET", TOWN + "/agents", 200, _ro.list_town_agents, NO, list[views.AgentView]),
+        ("GET", EMPLOYEE, 200, _ro.get_town_agent, NO, views.AgentView),
+        ("DELETE", EMPLOYEE, 204, _ro.offboard_agent, NO, None),
+        ("GET", TOWN + "/roster", 200, _ro.get_roster, NO, views.RosterView),
+        (
+            "POST",
+            EMPLOYEE + "/reassign-workers",
+            200,
+            _ro.reassign_workers,
+            bodies.ReassignWorkersBody,
+            FACTS,
+        ),
+        ("GET", EMPLOYEE + "/workers", 200, _ro.list_workers, NO, list[views.AgentView]),
+        ("GET", EMPLOYEE + "/memory", 200, _ro.list_memory, NO, list[MemoryView]),
+        ("GET", EMPLOYEE + "/actions", 200, _ro.list_actions, NO, list[ActionView]),
+        ("GET", EMPLOYEE + "/reviewed-prs", 200, _ro.list_reviewed_prs, NO, list[ReviewedPrView]),
+        ("POST", EMPLOYEE + "/watched-repos", 201, _ro.add_watch, bodies.WatchBody, WatchView),
+        ("GET", EMPLOYEE + "/watched-repos", 200, _ro.list_watches, NO, list[WatchView]),
+        ("DELETE", EMPLOYEE + "/watched-repos/{watch}", 204, _ro.delete_watch, NO, None),
+        ("GET", TOWN + "/watched-repos", 200, _ro.list_town_watches, NO, list[WatchView]),
+    ),
+    *_rows(
+        "gateway",
+        SESSION,
+        (
+            "POST",
+            TOWN + "/gateway/{action}",
+            200,
+            _g.use_gateway,
+            bodies.GatewayBody,
+            GatewayView,
+        ),
+    ),
+)
+
 OBJECTS = _rows(
     "actors",
     OPERATOR,
@@ -390,5 +445,6 @@ ROUTES: tuple[Route, ...] = (
     *CONTAINERS,
     *MAYORS,
     *SESSIONS,
+    *ROSTER,
     *OBJECTS,
 )

@@ -15,6 +15,7 @@ from aiohttp import web
 from boomtown.actors.town.commands import CommandRequest
 from boomtown.actors.town.owner_registry import LOCAL_OWNER as LOCAL_OWNER
 from boomtown.actors.town.questions import QuestionRequest
+from boomtown.actors.town.templates import Templates
 from boomtown.actors.town.views import Answer
 from boomtown.clock import Clock
 from boomtown.container_sim.chaos import ArmedFault, ChaosFault
@@ -73,6 +74,7 @@ class FrontSettings(msgspec.Struct, frozen=True, kw_only=True):
     allow_local_git: bool  # file:// and absolute paths as git addresses
     public_classes: tuple[str, ...]  # served under /actors; Town and Owner never are
     allowed_origins: tuple[str, ...]  # "https://example.org": may call from a browser
+    templates: Templates
 
     def __post_init__(self) -> None:
         assert not set(self.public_classes) & set(PRIVATE_CLASSES)

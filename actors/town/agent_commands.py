@@ -14,8 +14,10 @@ from boomtown.actors.town.commands_of_agents import (
     RegisterAgent,
     ResetAgent,
 )
+from boomtown.actors.town.fences import actor_of
 from boomtown.actors.town.model import Agent, BeadStatus, Employment, Session
 from boomtown.actors.town.naming import identity_of
+from boomtown.actors.town.offboarding import Dismissal, dismiss
 from boomtown.actors.town.session_moves import request_stop
 from boomtown.actors.town.staffing import hire_agent, new_polecat, refinery_of
 from boomtown.actors.town.store_agents import (
@@ -82,13 +84,14 @@ def handle_get_or_create(
 
 
 def handle_delete_agent(tx: TownTransaction, caller: Caller, command: DeleteAgent) -> FactsView:
-    """Idempotent: an agent that was dismissed stays so."""
+    """Idempotent: an agent that was dismissed stays so. One with a live session, or with workers,
+    is dismissed by the roster's own call, which says what becomes of them."""
     agent = get_rig_agent(tx, command.rig_id, command.agent_id)
-    if agent.employment == Employment.OFFBOARDED:
+    if agent.employment != Employment.HIRED:
         return FactsView(facts={"deleted": False})
     if find_live_session(tx, agent.agent_id) is not None:
         raise Conflict(ErrorCode.AGENT_BUSY)
-    offboard_agent(tx, agent, reason="deleted")
+    dismiss(tx, agent, Dismissal(actor=actor_of(caller), reason="deleted"))
     return FactsView(facts={"deleted": True})
 
 
@@ -109,20 +112,6 @@ def handle_reset_agent(tx: TownTransaction, caller: Caller, command: ResetAgent)
         waiting_since_ms=None,
     )
     return agent_view(tx, get_agent(tx, agent.agent_id))
-
-
-def offboard_agent(tx: TownTransaction, agent: Agent, *, reason: str) -> None:
-    """End an employment. With a live session it is offboarding until that is over. Open beads
-    that preferred the agent prefer nobody; beads in review keep its name."""
-    is_busy = find_live_session(tx, agent.agent_id) is not None
-    update_agent(
-        tx,
-        agent.agent_id,
-        employment=Employment.OFFBOARDING if is_busy else Employment.OFFBOARDED,
-        offboarded_at_ms=None if is_busy else tx.now_ms,
-        offboard_reason=reason,
-    )
-    tx.run(_FORGET_PREFERENCE, agent.agent_id)
 
 
 def _has_holder(tx: TownTransaction, rig_id: RigId, role: AgentRole) -> bool:

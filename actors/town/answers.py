@@ -43,6 +43,8 @@ from boomtown.actors.town.questions import (
     ListSessions,
     QuestionRequest,
 )
+from boomtown.actors.town.questions_of_roster import RosterQuestion
+from boomtown.actors.town.roster_answers import answer_of_roster
 from boomtown.actors.town.store_agents import get_agent, list_rig_agents
 from boomtown.actors.town.store_audit import list_audit
 from boomtown.actors.town.store_beads import (
@@ -107,6 +109,8 @@ def run_question(tx: TownTransaction, request: QuestionRequest, loop: LoopFacts)
 
 
 def _answer_request(tx: TownTransaction, request: QuestionRequest, loop: LoopFacts) -> View:
+    if isinstance(request.question, RosterQuestion):
+        return answer_of_roster(tx, request.question)
     match request.question:
         case GetDrainStatus():
             return drain_status(tx, request.caller)

@@ -35,6 +35,12 @@ from boomtown.actors.town.commands_of_agents import ResetAgent as ResetAgent
 from boomtown.actors.town.commands_of_agents import SetAgentStatus as SetAgentStatus
 from boomtown.actors.town.commands_of_agents import UnhookBead as UnhookBead
 from boomtown.actors.town.commands_of_agents import WriteCheckpoint as WriteCheckpoint
+from boomtown.actors.town.commands_of_roster import AddWatch as AddWatch
+from boomtown.actors.town.commands_of_roster import HireAgent as HireAgent
+from boomtown.actors.town.commands_of_roster import OffboardAgent as OffboardAgent
+from boomtown.actors.town.commands_of_roster import ReassignWorkers as ReassignWorkers
+from boomtown.actors.town.commands_of_roster import RemoveWatch as RemoveWatch
+from boomtown.actors.town.commands_of_roster import UseGateway as UseGateway
 from boomtown.actors.town.model import (
     BeadStatus,
     BeadType,
@@ -391,6 +397,12 @@ Command = (
     | AcknowledgeEscalation
     | SubmitReview
     | CompleteReview
+    | HireAgent
+    | OffboardAgent
+    | ReassignWorkers
+    | AddWatch
+    | RemoveWatch
+    | UseGateway
 )
 
 

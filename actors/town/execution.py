@@ -39,6 +39,7 @@ from boomtown.actors.town.bead_commands import (
     handle_update_bead,
 )
 from boomtown.actors.town.bead_deletion import handle_delete_beads, handle_delete_by_status
+from boomtown.actors.town.bosses import handle_reassign_workers
 from boomtown.actors.town.commands import (
     AcknowledgeEscalation,
     AddConvoyBead,
@@ -94,6 +95,14 @@ from boomtown.actors.town.commands_of_agents import (
     UnhookBead,
     WriteCheckpoint,
 )
+from boomtown.actors.town.commands_of_roster import (
+    AddWatch,
+    HireAgent,
+    OffboardAgent,
+    ReassignWorkers,
+    RemoveWatch,
+    UseGateway,
+)
 from boomtown.actors.town.convoy_commands import (
     handle_add_bead,
     handle_close_convoy,
@@ -104,6 +113,8 @@ from boomtown.actors.town.convoy_commands import (
 )
 from boomtown.actors.town.drain_commands import handle_begin_drain, handle_clear_drain
 from boomtown.actors.town.fences import check_session_lives
+from boomtown.actors.town.gateway import handle_gateway
+from boomtown.actors.town.hiring import handle_hire
 from boomtown.actors.town.idempotency import find_answer, keep_answer
 from boomtown.actors.town.inbox_posts import (
     handle_completed,
@@ -113,6 +124,7 @@ from boomtown.actors.town.inbox_posts import (
     handle_eviction,
     handle_waiting,
 )
+from boomtown.actors.town.offboarding import handle_offboard
 from boomtown.actors.town.review_commands import (
     handle_approve,
     handle_complete_review,
@@ -136,6 +148,7 @@ from boomtown.actors.town.town_commands import (
 )
 from boomtown.actors.town.transaction import TownTransaction
 from boomtown.actors.town.views import Answer, View
+from boomtown.actors.town.watch_commands import handle_add_watch, handle_remove_watch
 from boomtown.errors import BoomtownError
 
 Handler = Callable[[TownTransaction, Caller, Any], View]
@@ -190,6 +203,12 @@ HANDLERS: dict[type, Handler] = {
     AcknowledgeEscalation: handle_acknowledge,
     SubmitReview: handle_submit_review,
     CompleteReview: handle_complete_review,
+    HireAgent: handle_hire,
+    OffboardAgent: handle_offboard,
+    ReassignWorkers: handle_reassign_workers,
+    AddWatch: handle_add_watch,
+    RemoveWatch: handle_remove_watch,
+    UseGateway: handle_gateway,
 }
 
 # Routes that answer a session that is over with `stale: true` instead of refusing it.
@@ -221,6 +240,11 @@ QUIET: frozenset[type] = frozenset(
         CreateEscalation,
         RegisterAgent,
         GetOrCreateAgent,
+        HireAgent,
+        ReassignWorkers,
+        AddWatch,
+        RemoveWatch,
+        UseGateway,
     }
 )
 

@@ -105,8 +105,18 @@ def next_polecat_name(taken: Collection[str]) -> str:
     return f"Polecat-{number}"
 
 
+def free_numbered_name(role: AgentRole, taken: Collection[str], *, first: int) -> str:
+    """`architect-2`, and so on: the lowest number from `first` that nobody has."""
+    number = first
+    while f"{role.value}-{number}" in taken:
+        number += 1
+    return f"{role.value}-{number}"
+
+
 def identity_of(*, name: str, role: AgentRole, rig_id: RigId | None, town_id: TownId) -> str:
     """What an agent is called for ever. The caller numbers it when it was somebody's before."""
-    if rig_id is None:
+    if rig_id is None and role == AgentRole.MAYOR:
         return f"{role.value}-{short_id(town_id)}"
+    if rig_id is None:
+        return f"{name}-{role.value}@{short_id(town_id)}"
     return f"{name}-{role.value}-{short_id(rig_id)}@{short_id(town_id)}"

@@ -426,6 +426,7 @@ class Owner(DurableObject):
             now_ms=self.env.CLOCK.now_ms(),
             entropy=self.env.ENTROPY,
             limits=self.env.TOWN_LIMITS,
+            templates={},
         )
 
 

@@ -6,6 +6,7 @@ import msgspec
 
 from boomtown.actors.town.commands import Caller
 from boomtown.actors.town.model import BeadStatus, BeadType
+from boomtown.actors.town.questions_of_roster import RosterQuestion
 from boomtown.container_sim.model import AgentRole
 from boomtown.ids import AgentId, BeadId, RigId, SessionId
 
@@ -163,6 +164,7 @@ Question = (
     | ListRegistry
     | AskRegistry
     | GetMayorId
+    | RosterQuestion
 )
 
 

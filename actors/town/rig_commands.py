@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from boomtown.actors.town.agent_commands import offboard_agent
 from boomtown.actors.town.bead_creation import create_escalation, create_mail
 from boomtown.actors.town.bead_endings import request_status
 from boomtown.actors.town.commands import (
@@ -16,9 +15,11 @@ from boomtown.actors.town.commands import (
 )
 from boomtown.actors.town.config_rules import patched_rig_config
 from boomtown.actors.town.fences import actor_of
+from boomtown.actors.town.mail_addresses import get_effective_boss, get_recipient
 from boomtown.actors.town.model import BeadStatus, Employment, Rig
+from boomtown.actors.town.offboarding import Dismissal, dismiss
 from boomtown.actors.town.session_moves import request_stop
-from boomtown.actors.town.store_agents import find_mayor, get_agent, list_rig_agents
+from boomtown.actors.town.store_agents import list_rig_agents
 from boomtown.actors.town.store_beads import get_bead, list_live_beads_of_rig
 from boomtown.actors.town.store_satellites import (
     get_escalation,
@@ -39,7 +40,7 @@ from boomtown.actors.town.transitions import change_bead_status
 from boomtown.actors.town.views import EscalationView, FactsView, MailView, RigView
 from boomtown.actors.town.views_of import escalation_view, mail_view, rig_view
 from boomtown.error_codes import ErrorCode
-from boomtown.errors import Conflict, NotFound
+from boomtown.errors import Conflict
 from boomtown.ids import AgentId, BeadId, RigId
 
 TO_BOSS = "boss"
@@ -102,19 +103,19 @@ def handle_delete_rig(tx: TownTransaction, caller: Caller, command: DeleteRig) -
     for session in list_live_sessions_of_rig(tx, rig.rig_id):
         request_stop(tx, session, reason="rig_deleted")
     for agent in list_rig_agents(tx, rig.rig_id):
-        if agent.employment != Employment.OFFBOARDED:
-            offboard_agent(tx, agent, reason="rig_deleted")
+        if agent.employment == Employment.HIRED:
+            dismiss(
+                tx, agent, Dismissal(actor=actor_of(caller), reason="rig_deleted", force=True)
+            )
     delete_rig(tx, rig.rig_id)
     return FactsView(facts={"deleted": True})
 
 
 def handle_send_mail(tx: TownTransaction, caller: Caller, command: SendMail) -> MailView:
-    """To an agent of any rig of the town; "boss" is the sender's boss, else the mayor."""
+    """To an agent of any rig of the town; "boss" is the sender's live boss, else the mayor."""
     get_rig(tx, command.rig_id)
     sender = command.from_agent_id or caller.agent_id
     recipient = _recipient(tx, command, sender)
-    if get_agent(tx, recipient).employment == Employment.OFFBOARDED:
-        raise NotFound(ErrorCode.AGENT_NOT_FOUND, "The recipient is no longer employed")
     bead = create_mail(
         tx,
         rig_id=command.rig_id,
@@ -159,15 +160,9 @@ def handle_acknowledge(
 
 
 def _recipient(tx: TownTransaction, command: SendMail, sender: AgentId | None) -> AgentId:
-    if command.to != TO_BOSS and command.to_agent_id is not None:
-        return get_agent(tx, command.to_agent_id).agent_id
-    boss = None if sender is None else get_agent(tx, sender).boss_id
-    if boss is not None:
-        return boss
-    mayor = find_mayor(tx)
-    if mayor is None:
-        raise NotFound(ErrorCode.AGENT_NOT_FOUND, "There is no boss and no mayor to write to")
-    return mayor.agent_id
+    if command.to == TO_BOSS or command.to_agent_id is None:
+        return get_effective_boss(tx, sender).agent_id
+    return get_recipient(tx, sender=sender, to_agent_id=command.to_agent_id).agent_id
 
 
 def _end_convoys(tx: TownTransaction, rig_id: RigId) -> None:

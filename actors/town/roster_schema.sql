@@ -1,6 +1,10 @@
 -- What agents hold and leave behind, beside schema.sql. A dismissal deletes rows of `watches` and
 -- nothing else here: memory, actions, reviewed pull requests and the log outlive every employment.
 
+CREATE UNIQUE INDEX one_employed_name_without_rig ON agents (name) -- NULLs are not equal in the other
+    WHERE rig_id IS NULL AND employment != 'offboarded';
+CREATE INDEX agents_by_boss ON agents (boss_id) WHERE boss_id IS NOT NULL;
+
 CREATE TABLE watches (                             -- a reviewer's repositories
     watch_id            TEXT PRIMARY KEY,
     agent_id            TEXT NOT NULL REFERENCES agents,

@@ -38,10 +38,12 @@ def refinery_of(tx: TownTransaction, rig: Rig) -> Agent:
     return found or _hire(tx, rig, role=AgentRole.REFINERY, name=REFINERY_NAME)
 
 
-def free_identity(tx: TownTransaction, rig: Rig, *, role: AgentRole, name: str) -> str:
-    """The identity of a name, with a number behind it when it was somebody's before."""
+def free_identity(tx: TownTransaction, rig: Rig | None, *, role: AgentRole, name: str) -> str:
+    """The identity of a name, with a number behind it when it was somebody's before. Without a
+    rig it is the whole town's."""
     town_id = get_town(tx).town_id
-    base = identity_of(name=name, role=role, rig_id=rig.rig_id, town_id=town_id)
+    rig_id = None if rig is None else rig.rig_id
+    base = identity_of(name=name, role=role, rig_id=rig_id, town_id=town_id)
     identity, number = base, 1
     while find_agent_by_identity(tx, identity) is not None:
         number += 1

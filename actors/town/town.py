@@ -33,7 +33,8 @@ _SCHEMA = town_schema()
 
 
 class Town(DurableObject):
-    """`env` brings CONTAINERS and TOKENS (ports.py), CLOCK, ENTROPY and TOWN_LIMITS."""
+    """`env` brings CONTAINERS and TOKENS (ports.py), CLOCK, ENTROPY, TOWN_LIMITS and
+    ROLE_TEMPLATES."""
 
     def __init__(self, ctx: DurableObjectState, env: Env) -> None:
         super().__init__(ctx, env)
@@ -89,6 +90,7 @@ class Town(DurableObject):
             now_ms=self.env.CLOCK.now_ms(),
             entropy=self.env.ENTROPY,
             limits=self.env.TOWN_LIMITS,
+            templates=self.env.ROLE_TEMPLATES,
         )
 
     def _create_schema(self) -> None:

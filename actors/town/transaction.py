@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
+from boomtown.actors.town.templates import Templates
 from boomtown.entropy import Entropy
 from boomtown.ids import SessionId, new_id
 from boomtown.limits import TownLimits
@@ -44,6 +45,7 @@ class TownTransaction(msgspec.Struct, frozen=True, kw_only=True):
     now_ms: int
     entropy: Entropy
     limits: TownLimits
+    templates: Templates
     speaker: SessionId | None = None
 
     def rows(self, query: str, *bindings: Any) -> list[tuple[Any, ...]]:

@@ -93,12 +93,17 @@ def agent_view(tx: TownTransaction, agent: Agent) -> AgentView:
         created_at=agent.created_at_ms,
         boss_id=agent.boss_id,
         boss_name=None if boss is None else boss.name,
-        boss_stale=boss is not None and boss.employment == Employment.OFFBOARDED,
+        boss_stale=boss is not None and boss.employment != Employment.HIRED,
         employment=agent.employment,
         process="none" if session is None else session.state,
         session_id=None if session is None else session.session_id,
         status_message=agent.status_message,
         pid=None if session is None else session.pid,
+        template=agent.template,
+        config=agent.config,
+        offboarded_at=agent.offboarded_at_ms,
+        offboarded_by=agent.offboarded_by,
+        offboard_reason=agent.offboard_reason,
     )
 
 

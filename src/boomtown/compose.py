@@ -25,6 +25,7 @@ import psutil
 from boomtown.actors import Durability, DurableObject, Host
 from boomtown.actors.town.commands import Caller, CallerKind, CommandRequest, ReportContainerGone
 from boomtown.actors.town.owner import Owner
+from boomtown.actors.town.templates import load_templates
 from boomtown.actors.town.town import Town
 from boomtown.actors.town.views import FactsView
 from boomtown.clock import Clock
@@ -78,7 +79,7 @@ async def open_server(
 ) -> AsyncGenerator[RunningServer]:
     """Run a server for as long as the block lasts; `classes` are served under /actors beside the
     towns. Raises PortInUse, DataDirectoryInUse, DataDirectoryUnusable, and InvalidRequest for a
-    harness whose command cannot be."""
+    harness whose command cannot be, or a role template that is none."""
     async with AsyncExitStack() as stack:
         data = DataDirectory.open(settings.data_dir, clock=clock)
         stack.callback(data.close)
@@ -140,6 +141,7 @@ class _Parts:
         self._clock = clock
         self._entropy = entropy
         self._secrets = secrets
+        self._templates = load_templates(settings.role_templates)
 
     def make_manager(self, reports: _Reports) -> ContainerManager:
         harnesses = {
@@ -186,6 +188,7 @@ class _Parts:
                 "SECRETS": self._secrets,
                 "TOKENS": self._tokens,
                 "TOWN_LIMITS": self._settings.limits.town,
+                "ROLE_TEMPLATES": self._templates,
                 "TOWN_DEFAULTS": self._settings.town_defaults,
             },
             services={"CONTAINERS": manager},
@@ -214,6 +217,7 @@ class _Parts:
                 allow_local_git=self._settings.allow_local_git,
                 public_classes=public_classes,
                 allowed_origins=(),
+                templates=self._templates,
             ),
             tokens=self._tokens,
             clock=self._clock,

@@ -52,6 +52,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     no_auth: bool = False
     allow_local_git: bool = False  # file:// and absolute paths as git addresses
     is_development: bool = False  # `boomtown dev`: faults on demand; no setting of a user's
+    role_templates: Path | None = None  # a folder of TOML files, beside the built-in templates
     town_defaults: TownConfig = TownConfig()
     harnesses: dict[str, HarnessSetting] = {}
     limits: LimitSettings = LimitSettings()
@@ -64,6 +65,7 @@ class _ServerTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     durability: str | None = None
     no_auth: bool | None = None
     allow_local_git: bool | None = None
+    role_templates: str | None = None
 
 
 class _TownDefaults(TownConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):

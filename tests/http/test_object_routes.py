@@ -113,6 +113,7 @@ def test_a_server_cannot_be_told_to_serve_towns() -> None:
             allow_local_git=False,
             public_classes=("Town",),
             allowed_origins=(),
+            templates={},
         )
 
 
@@ -132,6 +133,7 @@ async def test_a_real_object_is_served(tmp_path: Path) -> None:
         allow_local_git=False,
         public_classes=("Counter", "Mute"),
         allowed_origins=(),
+        templates={},
     )
     async with host, open_front(host=host, clock=clock, settings=settings) as front:
         for expected in (2, 4):

@@ -27,6 +27,7 @@ from support.front_world import FrontWorld, open_front
 T = "/api/towns/{town}"
 R = T + "/rigs/{rig}"
 A = R + "/agents/{agent}"
+E = T + "/agents/{agent}"
 U = "/api/users/{user}"
 M = "/api/mayor/{town}/tools"
 CONTRACT = f"""
@@ -36,6 +37,7 @@ GET /healthz 200 none service
 GET /readyz 200 none service
 GET /openapi.json 200 none service
 POST /shutdown 202 operator service
+GET /api/templates 200 operator service
 GET /api/owners 200 operator service
 POST /api/owners 201 operator service
 GET /api/owners/{{owner}}/keys 200 operator service
@@ -125,6 +127,21 @@ POST {M}/convoys/{{convoy}}/add-bead 200 mayor,operator mayor
 POST {M}/convoys/{{convoy}}/remove-bead 200 mayor,operator mayor
 POST {M}/mail 201 mayor,operator mayor
 POST {M}/escalations/{{escalation}}/acknowledge 200 mayor,operator mayor
+POST {T}/agents 201 operator roster
+GET {T}/agents 200 operator roster
+GET {E} 200 operator roster
+DELETE {E} 204 operator roster
+GET {T}/roster 200 operator roster
+POST {E}/reassign-workers 200 operator roster
+GET {E}/workers 200 operator roster
+GET {E}/memory 200 operator roster
+GET {E}/actions 200 operator roster
+GET {E}/reviewed-prs 200 operator roster
+POST {E}/watched-repos 201 operator roster
+GET {E}/watched-repos 200 operator roster
+DELETE {E}/watched-repos/{{watch}} 204 operator roster
+GET {T}/watched-repos 200 operator roster
+POST {T}/gateway/{{action}} 200 session gateway
 GET {T}/sessions 200 operator sessions
 GET {T}/sessions/{{session}} 200 operator sessions
 POST /actors/{{class}}/{{name}}/rpc/{{method}} 200 operator actors
@@ -158,6 +175,9 @@ BODIES: dict[str, dict[str, Any]] = {
     A + "/completed": {"status": "completed"},
     A + "/status": {"message": "m"},
     A + "/eviction-context": {"branch": "b", "saved_at": "2026-01-01T00:00:00Z"},
+    T + "/agents": {"role": "architect"},
+    E + "/reassign-workers": {"to": "mayor"},
+    E + "/watched-repos": {"owner": "acme", "repo": "app"},
     T + "/container-ready": {"nonce": "n"},
     R + "/mail": {"to_agent_id": AGENT, "subject": "s", "body": "b"},
     R + "/review-queue": {"bead_id": BEAD, "branch": "b"},
@@ -182,6 +202,8 @@ PARAMETERS = {
     "convoy": CONVOY,
     "escalation": ESCALATION,
     "entry": REVIEW,
+    "watch": REVIEW,
+    "action": "memory.list",
     "user": "local",
     "owner": "local",
     "key": KEY_ID,
@@ -222,6 +244,8 @@ async def test_each_route_answers_its_status(front: FrontWorld, row: tuple[str, 
     method, path, status, credentials, group = row
     is_operators = "operator" in credentials
     credential = front.operator_key() if is_operators else front.container_token()
+    if credentials == "session":
+        credential = front.session_token()
     if method == "DELETE" and path.endswith("{key}"):
         front.operator_key("read")
     reply = await front.call(

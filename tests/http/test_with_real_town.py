@@ -17,6 +17,7 @@ import pytest
 from boomtown.actors import Durability, Host
 from boomtown.actors.town.model import TownConfig
 from boomtown.actors.town.owner import Owner
+from boomtown.actors.town.templates import load_templates
 from boomtown.actors.town.town import Town
 from boomtown.entropy import SeededEntropy, SystemSecrets
 from boomtown.http.services import FrontSettings
@@ -101,6 +102,7 @@ async def open_world(
             "SECRETS": SystemSecrets(),
             "TOKENS": tokens,
             "TOWN_LIMITS": TownLimits(),
+            "ROLE_TEMPLATES": load_templates(None),
             "TOWN_DEFAULTS": TownConfig(),
         },
         services={"CONTAINERS": containers},

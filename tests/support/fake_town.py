@@ -18,6 +18,7 @@ from boomtown.actors.town.model import RigConfig, TownConfig
 from boomtown.error_codes import ErrorCode
 from boomtown.errors import error_for
 from boomtown.ids import RigId, TownId
+from support.roster_fakes import roster_answers
 
 AT_MS = 1_800_000_000_123
 AT_ISO = "2027-01-15T08:00:00.123Z"
@@ -194,6 +195,7 @@ def _list(*items: Any) -> v.ListView:
 
 
 VIEWS: dict[type, v.View] = {
+    **roster_answers(AGENT_VIEW),
     c.RenameTown: TOWN_VIEW,
     c.UpdateConfig: v.ConfigView(config=TownConfig()),
     c.SetPaused: TOWN_VIEW,

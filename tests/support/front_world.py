@@ -13,6 +13,7 @@ import msgspec
 from aiohttp import ClientSession
 from yarl import URL
 
+from boomtown.actors.town.templates import load_templates
 from boomtown.entropy import SeededEntropy, SystemSecrets
 from boomtown.http.app import make_app
 from boomtown.http.services import FaultsOnDemand, FrontServices, FrontSettings, ObjectHost
@@ -34,6 +35,7 @@ SETTINGS = FrontSettings(
     allow_local_git=False,
     public_classes=("Counter",),
     allowed_origins=("https://friend.example",),
+    templates=load_templates(None),
 )
 
 

@@ -11,6 +11,7 @@ from boomtown.actors.town.commands import Caller, CallerKind, Command, CommandRe
 from boomtown.actors.town.model import TownConfig
 from boomtown.actors.town.owner import Owner
 from boomtown.actors.town.questions import Question, QuestionRequest
+from boomtown.actors.town.templates import load_templates
 from boomtown.actors.town.town import Town
 from boomtown.actors.town.views import Answer, View
 from boomtown.entropy import SeededEntropy, SystemSecrets
@@ -59,6 +60,7 @@ class OwnerWorld:
                 "SECRETS": SystemSecrets(),
                 "TOKENS": PlainTokens(),
                 "TOWN_LIMITS": self.limits,
+                "ROLE_TEMPLATES": load_templates(None),
                 "TOWN_DEFAULTS": TownConfig(max_polecats_per_rig=3),
             },
             services={"CONTAINERS": self.containers},

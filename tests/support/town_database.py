@@ -14,6 +14,7 @@ import apsw
 import msgspec
 
 from boomtown.actors.town.schema_files import SCHEMA_FILES
+from boomtown.actors.town.templates import load_templates
 from boomtown.actors.town.transaction import TownTransaction
 from boomtown.entropy import SeededEntropy
 from boomtown.limits import TownLimits
@@ -68,6 +69,7 @@ def open_transaction(*schemas: str, limits: TownLimits | None = None) -> TownTra
         now_ms=START_MS,
         entropy=SeededEntropy(7),
         limits=limits or TownLimits(),
+        templates=load_templates(None),
     )
 
 

@@ -47,6 +47,7 @@ from boomtown.actors.town.store_beads import BEADS
 from boomtown.actors.town.store_satellites import CONVOYS
 from boomtown.actors.town.store_sessions import EFFECTS, SESSIONS
 from boomtown.actors.town.tables import Table
+from boomtown.actors.town.templates import load_templates
 from boomtown.actors.town.town import Town
 from boomtown.actors.town.views import View
 from boomtown.container_sim.model import Verdict
@@ -157,6 +158,7 @@ class TownWorld:
                 "CLOCK": self.clock,
                 "ENTROPY": self._entropy,
                 "TOWN_LIMITS": self.limits,
+                "ROLE_TEMPLATES": load_templates(None),
                 **self._more_bindings(),
             },
             services={"CONTAINERS": self.containers},

@@ -34,6 +34,7 @@ from boomtown.actors.town.commands import Caller, CallerKind, CommandRequest, Re
 from boomtown.actors.town.model import TownConfig
 from boomtown.actors.town.owner import Owner
 from boomtown.actors.town.ports import Containers
+from boomtown.actors.town.templates import load_templates
 from boomtown.actors.town.town import Town
 from boomtown.clock import Clock
 from boomtown.container_sim.bodies import Bodies
@@ -199,6 +200,7 @@ class TownServer:
             "SECRETS": self._secrets,
             "TOKENS": self._tokens,
             "TOWN_LIMITS": TownLimits(),
+            "ROLE_TEMPLATES": load_templates(None),
             "TOWN_DEFAULTS": TownConfig(),
         }
         return world.parts.host(
@@ -222,6 +224,7 @@ class TownServer:
                 allow_local_git=False,
                 public_classes=(),
                 allowed_origins=(),
+                templates=load_templates(None),
             ),
             tokens=self._tokens,
             clock=self._world.clock,

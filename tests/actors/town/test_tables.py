@@ -27,6 +27,7 @@ from boomtown.actors.town.model import (
 from boomtown.actors.town.owner_keys import KeyScope
 from boomtown.actors.town.store_agents import AGENTS
 from boomtown.actors.town.store_beads import BEADS
+from boomtown.actors.town.store_roster import ActionOutcome, RosterVerb
 from boomtown.actors.town.store_satellites import CONVOYS, ESCALATIONS, MAIL, REVIEWS
 from boomtown.actors.town.store_sessions import EFFECTS, SESSIONS
 from boomtown.actors.town.store_town import RIGS
@@ -50,6 +51,8 @@ CHECKED: list[tuple[str, str, str, type[enum.StrEnum]]] = [
     ("schema.sql", "sessions", "verdict", Verdict),
     ("schema.sql", "effects", "kind", EffectKind),
     ("schema.sql", "effects", "state", EffectState),
+    ("roster_schema.sql", "agent_actions", "outcome", ActionOutcome),
+    ("roster_schema.sql", "roster_log", "verb", RosterVerb),
     ("owner_schema.sql", "keys", "scope", KeyScope),
 ]
 

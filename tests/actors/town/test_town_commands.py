@@ -264,7 +264,7 @@ def test_mail_to_the_boss_is_refused_where_there_is_none() -> None:
     desk = Desk()
     with pytest.raises(BoomtownError) as caught:
         desk.do(_to_the_boss(desk))
-    assert caught.value.code == ErrorCode.AGENT_NOT_FOUND
+    assert caught.value.code == ErrorCode.NO_COORDINATOR
 
 
 def _to_the_boss(desk: Desk) -> SendMail:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from boomtown.actors.town.commands import SubmitReview
-from boomtown.actors.town.commands_of_agents import DeleteAgent
+from boomtown.actors.town.commands_of_roster import OffboardAgent
 from boomtown.actors.town.model import SessionState
 from boomtown.actors.town.questions import GetAgent
 from boomtown.actors.town.store_agents import get_agent, update_agent
@@ -54,7 +54,7 @@ def test_a_boss_is_an_id_and_may_be_stale() -> None:
     update_agent(desk.tx, worker, boss_id=boss)
     view = desk.query(GetAgent(rig_id=RIG, agent_id=worker), AgentView)
     assert (view.boss_id, view.boss_name, view.boss_stale) == (boss, "Boss", False)
-    desk.do(DeleteAgent(rig_id=RIG, agent_id=boss))
+    desk.do(OffboardAgent(agent_id=boss, force=True))
     assert agent_view(desk.tx, get_agent(desk.tx, worker)).boss_stale is True
 
 
