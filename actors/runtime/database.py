@@ -67,6 +67,8 @@ class DatabaseOptions(msgspec.Struct, frozen=True, kw_only=True):
     make_folders: Callable[[Path], None] = make_folders  # of the disk that the VFS writes to
     list_folder: Callable[[Path], Sequence[str]] = list_folder  # of that disk, too
     remove_file: Callable[[Path], None] = remove_file
+    # Puts a new database where there is none, its folder made; None: SQLite makes it, slowly.
+    make_missing: Callable[[Path], None] | None = None
     statements_cached: int = 100
 
 
@@ -98,6 +100,8 @@ class Database:
         OSError where folders cannot be made.
         """
         options.make_folders(path.parent)
+        if options.make_missing is not None:
+            options.make_missing(path)
         self.path = path
         self.wal_path = path.with_name(path.name + WAL_SUFFIX)
         self.wal_generation = 1

@@ -2,9 +2,9 @@
 
 Two seams matter most. `ObjectGate` stands between an object's storage and its gates, so that
 storage can be tested without gates and gates without SQLite. `CommitPath` is where commits become
-durable (design 4.2): today it syncs each object's own write-ahead log in a flush thread, tomorrow
-it is a shared log of frames; storage only learns when a commit is durable. `FlushPort` is the
-disk's side of it, real or simulated.
+durable (design 4.2): in one shared log (commit_log.py), or each in its own (commit_path.py);
+storage only learns when a commit is durable. `FlushPort` is the disk's side of it, real or
+simulated.
 """
 
 from __future__ import annotations
@@ -25,6 +25,13 @@ class Durability(enum.StrEnum):
 
     FULL = "full"  # the commit is synced: it survives a power cut
     PROCESS = "process"  # the commit is in the page cache: it survives kill -9
+
+
+class CommitPathKind(enum.StrEnum):
+    """How a commit is made durable, where that is asked for."""
+
+    LOG = "log"  # one shared log: a sync for all commits of a batch
+    FILES = "files"  # a sync of each database's own log: the simple way, kept as the reference
 
 
 class ObjectKey(msgspec.Struct, frozen=True):

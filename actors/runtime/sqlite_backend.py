@@ -11,11 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import msgspec
+
 from boomtown.actors.runtime.alarm_index import WAKES_FILE, AlarmIndex
 from boomtown.actors.runtime.alarm_scheduler import Abandon, AlarmScheduler, Deliver
+from boomtown.actors.runtime.commit_log import LogCommitPath
+from boomtown.actors.runtime.commit_log_start import CommitLogParts, recover_log, start_log
 from boomtown.actors.runtime.commit_path import FileCommitPath, FlushRunner
-from boomtown.actors.runtime.database import Database, DatabaseOptions, database_path
+from boomtown.actors.runtime.database import WAL_SUFFIX, Database, DatabaseOptions, database_path
 from boomtown.actors.runtime.ports import (
+    CommitPath,
     Durability,
     FlushPort,
     Instrument,
@@ -41,12 +46,14 @@ class SqliteBackend:
         durability: Durability,
         flush: FlushPort,
         runner: FlushRunner,
+        log: CommitLogParts | None,
         options: DatabaseOptions,
         clock: Clock,
         entropy: Entropy,
         limits: RuntimeLimits,
         instrument: Instrument,
     ) -> None:
+        """`log`: None where there never was one. `runner` syncs where no log is written."""
         self._data_dir = data_dir
         self._classes_with_alarms = sorted(classes_with_alarms)
         self._options = options
@@ -56,7 +63,9 @@ class SqliteBackend:
         self._entropy = entropy
         self._limits = limits
         self._instrument = instrument
-        self._commit_path = FileCommitPath(
+        self._log = log
+        self._log_path: LogCommitPath | None = None
+        self._commit_path: CommitPath = FileCommitPath(
             flush=flush,
             runner=runner,
             durability=durability,
@@ -79,10 +88,12 @@ class SqliteBackend:
         self._wake_callbacks = (deliver, abandon)
 
     async def start(self) -> None:
-        """Open the alarm indexes and begin to deliver; overdue alarms come first."""
+        """Bring the files up to the commit log, open the alarm indexes and begin to deliver;
+        overdue alarms come first. Raises OSError where the log cannot be read or written."""
         assert self._callbacks is not None, "serve_alarms comes before start"
         assert self._wake_callbacks is not None, "serve_schedules comes before start"
         self._options.make_folders(self._data_dir)
+        await self._start_log()
         for class_name in self._classes_with_alarms:
             self._indexes[class_name] = AlarmIndex(
                 data_dir=self._data_dir,
@@ -98,6 +109,28 @@ class SqliteBackend:
         self._wake_scheduler = self._new_scheduler(self._wakes, *self._wake_callbacks)
         self._scheduler.start()
         self._wake_scheduler.start()
+
+    async def _start_log(self) -> None:
+        log, limits = self._log, self._limits.log
+        if log is None:
+            return
+        if not log.is_written or self._durability is Durability.PROCESS:
+            await recover_log(log, self._data_dir, limits)
+            return
+        self._commit_path = self._log_path = await start_log(
+            log,
+            data_dir=self._data_dir,
+            page_size=self._options.page_size,
+            limits=limits,
+            instrument=self._instrument,
+        )
+        self._options = msgspec.structs.replace(self._options, make_missing=self._make_missing)
+
+    def _make_missing(self, file: Path) -> None:
+        assert self._log is not None
+        assert self._log_path is not None
+        if not self._log.disk.exists(file):
+            self._log_path.make_database(file, file.with_name(file.name + WAL_SUFFIX))
 
     def _new_scheduler(
         self, indexes: Mapping[str, AlarmIndex], deliver: Deliver, abandon: Abandon
@@ -168,6 +201,10 @@ class SqliteBackend:
         is open. A crash leaves any part of the files; each is whole."""
         await self.stop_alarms()
         await self._close_indexes()
+        if self._log is not None and self._log_path is not None:
+            # Emptied first: the next start would make the files again from it.
+            await self._log_path.settle()
+            await recover_log(self._log, self._data_dir, self._limits.log)
         list_folder = self._options.list_folder
         actors = self._data_dir / "actors"
         for class_name in list_folder(actors):
@@ -196,6 +233,9 @@ class SqliteBackend:
         """Close the indexes and make durable what was submitted."""
         await self._close_indexes()
         await self._commit_path.aclose()
+        if self._log is not None and self._log_path is None:
+            self._log.flusher.close()
+            self._log.upkeeper.close()
 
     async def _close_indexes(self) -> None:
         for class_name in self._classes_with_alarms:

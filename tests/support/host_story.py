@@ -121,6 +121,7 @@ class HostStory:
             durability=self._durability,
             flush=self._flush_of(vfs.disk),
             runner=FlushInline(),
+            log=None,
             options=DatabaseOptions(vfs=vfs.name, make_folders=folder_maker(vfs.disk)),
             clock=clock,
             entropy=entropy,

@@ -188,6 +188,7 @@ class TownServer:
             durability=Durability.FULL,
             flush=world.parts.flush_of(disk),
             runner=FlushThread(),
+            log=None,
             options=DatabaseOptions(vfs=vfs.name, make_folders=folder_maker(disk)),
             clock=world.clock,
             entropy=self._entropy,

@@ -279,6 +279,7 @@ class World:
             durability=scenario.durability,
             flush=DiskFlush(vfs.disk),
             runner=FlushInline(),
+            log=None,
             options=DatabaseOptions(
                 vfs=vfs.name,
                 make_folders=folder_maker(vfs.disk),

@@ -1,0 +1,94 @@
+"""New databases from a pool of files that were written and synced before anybody asked.
+
+Theory of operation. SQLite takes milliseconds and several syncs to make a file, and a file that
+is made in place can be torn by a power cut. So an empty database in WAL mode, one page, is
+written under another name, synced, and kept; a new object gets it by a rename, which happens
+whole or not at all. Its name becomes durable later, or the commit log's record of it makes the
+file again (log_replay.py).
+
+The pool asks for as many files as were taken lately, and at most `files_max`; they are made in
+the upkeep's thread. One that is missing is made on the spot, in the loop's. `take` and `keep` are
+for the loop's thread.
+
+What a crash leaves in the pool is removed at the next start: nobody knows whether it was synced.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+
+import apsw
+
+from boomtown.actors.runtime.log_disk import LogDisk
+
+PREFIX = "template-"
+_WRITE_VERSION_AT, _READ_VERSION_AT = 18, 19
+_WAL_MODE = 2  # sqlite.org/fileformat2.html 1.3.3
+FEW = 2
+
+
+def make_image(page_size: int) -> bytes:
+    """An empty database of that page size, in WAL mode."""
+    connection = apsw.Connection(":memory:")
+    try:
+        connection.execute(f"PRAGMA page_size = {page_size}").fetchall()
+        image = bytearray(connection.serialize("main"))
+    finally:
+        connection.close()
+    image[_WRITE_VERSION_AT] = image[_READ_VERSION_AT] = _WAL_MODE
+    return bytes(image)
+
+
+def write_template(disk: LogDisk, file: Path, image: bytes) -> Iterator[None]:
+    """Make `file`, whole and synced; its name is not."""
+    disk.create(file)
+    disk.write(file, 0, image)
+    yield
+    disk.sync(file)
+    yield
+
+
+class TemplatePool:
+    """Files for new databases of one page size."""
+
+    def __init__(self, disk: LogDisk, folder: Path, *, page_size: int, files_max: int) -> None:
+        """`folder` is there, and holds no template."""
+        self._disk = disk
+        self._folder = folder
+        self._image = make_image(page_size)
+        self._files_max = files_max
+        self._numbers = itertools.count(1)
+        self._ready: deque[Path] = deque()
+        self._wanted = 0
+
+    def take(self, target: Path) -> None:
+        """Put an empty database at `target`, whose folder is there. Raises OSError."""
+        self._wanted = min(self._files_max, self._wanted + 1)
+        if self._ready:
+            file = self._ready.popleft()
+        else:
+            file = self.next_file()
+            for _ in self.make(file):
+                pass
+        self._disk.rename(file, target)
+
+    @property
+    def files_missing(self) -> int:
+        """How many files to make now; none before the pool is half empty."""
+        missing = self._wanted - len(self._ready)
+        return missing if missing * FEW > self._wanted else 0
+
+    def next_file(self) -> Path:
+        """A name that no file has had."""
+        return self._folder / f"{PREFIX}{next(self._numbers)}.sqlite"
+
+    def make(self, file: Path) -> Iterator[None]:
+        """Write one file, in any thread."""
+        return write_template(self._disk, file, self._image)
+
+    def keep(self, file: Path) -> None:
+        """A file that `make` has made."""
+        self._ready.append(file)
