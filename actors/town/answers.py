@@ -10,6 +10,7 @@ from typing import Any, assert_never
 
 import msgspec
 
+from boomtown.actors.town.commands_of_feed import GetFeedCursor, ListFeedCursors, ReadFeed
 from boomtown.actors.town.config_rules import masked_config
 from boomtown.actors.town.drain_commands import (
     ask_registry,
@@ -17,8 +18,10 @@ from boomtown.actors.town.drain_commands import (
     list_registry,
     mayor_id,
 )
+from boomtown.actors.town.feed_cursors import answer_feed
 from boomtown.actors.town.fences import check_session_lives
 from boomtown.actors.town.model import Agent, BeadType
+from boomtown.actors.town.preflight import spawn_findings
 from boomtown.actors.town.questions import (
     AskRegistry,
     CheckInvariants,
@@ -41,10 +44,12 @@ from boomtown.actors.town.questions import (
     ListRegistry,
     ListRigs,
     ListSessions,
+    PreflightSpawn,
     QuestionRequest,
 )
 from boomtown.actors.town.questions_of_roster import RosterQuestion
 from boomtown.actors.town.roster_answers import answer_of_roster
+from boomtown.actors.town.spawn_facts import spawn_facts
 from boomtown.actors.town.store_agents import get_agent, list_rig_agents
 from boomtown.actors.town.store_audit import list_audit
 from boomtown.actors.town.store_beads import (
@@ -59,7 +64,16 @@ from boomtown.actors.town.store_town import get_rig, get_town, list_rigs
 from boomtown.actors.town.tick import check_town
 from boomtown.actors.town.town_status import town_status_view
 from boomtown.actors.town.transaction import TownTransaction
-from boomtown.actors.town.views import AgentView, Answer, ConfigView, ListView, View, ViolationView
+from boomtown.actors.town.views import (
+    AgentView,
+    Answer,
+    ConfigView,
+    FindingView,
+    ListView,
+    PreflightView,
+    View,
+    ViolationView,
+)
 from boomtown.actors.town.views_of import (
     agent_view,
     bead_view,
@@ -112,12 +126,22 @@ def _answer_request(tx: TownTransaction, request: QuestionRequest, loop: LoopFac
     if isinstance(request.question, RosterQuestion):
         return answer_of_roster(tx, request.question)
     match request.question:
+        case PreflightSpawn(wish=wish):
+            findings = spawn_findings(spawn_facts(tx, wish, tx.seen.looked))
+            return PreflightView(
+                findings=tuple(
+                    FindingView(code=found.code, message=found.message, details=found.details)
+                    for found in findings
+                )
+            )
         case GetDrainStatus():
             return drain_status(tx, request.caller)
         case ListRegistry():
             return list_registry(tx, request.caller)
         case AskRegistry() as question:
             return ask_registry(tx, request.caller, question)
+        case ReadFeed() | GetFeedCursor() | ListFeedCursors() as question:
+            return answer_feed(tx, question)
         case _ as question:
             return _answer(tx, question, loop)
 

@@ -35,12 +35,20 @@ from boomtown.actors.town.commands_of_agents import ResetAgent as ResetAgent
 from boomtown.actors.town.commands_of_agents import SetAgentStatus as SetAgentStatus
 from boomtown.actors.town.commands_of_agents import UnhookBead as UnhookBead
 from boomtown.actors.town.commands_of_agents import WriteCheckpoint as WriteCheckpoint
+from boomtown.actors.town.commands_of_feed import DeleteFeedCursor as DeleteFeedCursor
+from boomtown.actors.town.commands_of_feed import PutFeedCursor as PutFeedCursor
 from boomtown.actors.town.commands_of_roster import AddWatch as AddWatch
 from boomtown.actors.town.commands_of_roster import HireAgent as HireAgent
 from boomtown.actors.town.commands_of_roster import OffboardAgent as OffboardAgent
 from boomtown.actors.town.commands_of_roster import ReassignWorkers as ReassignWorkers
 from boomtown.actors.town.commands_of_roster import RemoveWatch as RemoveWatch
 from boomtown.actors.town.commands_of_roster import UseGateway as UseGateway
+from boomtown.actors.town.commands_of_sessions import CleanUpSessions as CleanUpSessions
+from boomtown.actors.town.commands_of_sessions import KillSession as KillSession
+from boomtown.actors.town.commands_of_sessions import RestoreSession as RestoreSession
+from boomtown.actors.town.commands_of_sessions import RollBackSession as RollBackSession
+from boomtown.actors.town.commands_of_sessions import SendToSession as SendToSession
+from boomtown.actors.town.commands_of_sessions import SpawnSession as SpawnSession
 from boomtown.actors.town.model import (
     BeadStatus,
     BeadType,
@@ -397,12 +405,20 @@ Command = (
     | AcknowledgeEscalation
     | SubmitReview
     | CompleteReview
+    | PutFeedCursor
+    | DeleteFeedCursor
     | HireAgent
     | OffboardAgent
     | ReassignWorkers
     | AddWatch
     | RemoveWatch
     | UseGateway
+    | SpawnSession
+    | KillSession
+    | RestoreSession
+    | RollBackSession
+    | SendToSession
+    | CleanUpSessions
 )
 
 

@@ -55,9 +55,11 @@ from boomtown.actors.town.commands import (
     CreateRig,
     DeleteBeads,
     DeleteBeadsByStatus,
+    DeleteFeedCursor,
     DeleteRig,
     DestroyTown,
     InitTown,
+    PutFeedCursor,
     ReassignBead,
     RemoveConvoyBead,
     RenameTown,
@@ -103,6 +105,14 @@ from boomtown.actors.town.commands_of_roster import (
     RemoveWatch,
     UseGateway,
 )
+from boomtown.actors.town.commands_of_sessions import (
+    CleanUpSessions,
+    KillSession,
+    RestoreSession,
+    RollBackSession,
+    SendToSession,
+    SpawnSession,
+)
 from boomtown.actors.town.convoy_commands import (
     handle_add_bead,
     handle_close_convoy,
@@ -112,6 +122,8 @@ from boomtown.actors.town.convoy_commands import (
     handle_update_convoy,
 )
 from boomtown.actors.town.drain_commands import handle_begin_drain, handle_clear_drain
+from boomtown.actors.town.feed_cursors import handle_delete_cursor, handle_put_cursor
+from boomtown.actors.town.feed_speaker import feed_actor
 from boomtown.actors.town.fences import check_session_lives
 from boomtown.actors.town.gateway import handle_gateway
 from boomtown.actors.town.hiring import handle_hire
@@ -137,6 +149,14 @@ from boomtown.actors.town.rig_commands import (
     handle_delete_rig,
     handle_send_mail,
     handle_update_rig_config,
+)
+from boomtown.actors.town.session_commands import (
+    handle_clean_up,
+    handle_kill,
+    handle_restore,
+    handle_roll_back,
+    handle_send,
+    handle_spawn,
 )
 from boomtown.actors.town.store_town import get_town
 from boomtown.actors.town.town_commands import (
@@ -209,6 +229,14 @@ HANDLERS: dict[type, Handler] = {
     AddWatch: handle_add_watch,
     RemoveWatch: handle_remove_watch,
     UseGateway: handle_gateway,
+    PutFeedCursor: handle_put_cursor,
+    DeleteFeedCursor: handle_delete_cursor,
+    SpawnSession: handle_spawn,
+    KillSession: handle_kill,
+    RestoreSession: handle_restore,
+    RollBackSession: handle_roll_back,
+    SendToSession: handle_send,
+    CleanUpSessions: handle_clean_up,
 }
 
 # Routes that answer a session that is over with `stale: true` instead of refusing it.
@@ -245,13 +273,20 @@ QUIET: frozenset[type] = frozenset(
         AddWatch,
         RemoveWatch,
         UseGateway,
+        PutFeedCursor,
+        DeleteFeedCursor,
     }
 )
 
 
 def run_command(tx: TownTransaction, request: CommandRequest) -> Answer:
     """The answer, with all that the command wrote; or a refusal, with nothing written."""
-    tx = msgspec.structs.replace(tx, speaker=request.caller.session_id)
+    tx = msgspec.structs.replace(
+        tx,
+        speaker=request.caller.session_id,
+        actor=feed_actor(request.caller),
+        reason=str(type(request.command).__struct_config__.tag),
+    )
 
     def work() -> Answer:
         kept = find_answer(tx, request)

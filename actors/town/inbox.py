@@ -166,7 +166,13 @@ def _apply_one(
 ) -> str:
     def work() -> str:
         event: Any = msgspec.json.decode(pending.payload, type=TownEvent)
-        speaking = msgspec.structs.replace(tx, speaker=_session_of(event))
+        session_id = _session_of(event)
+        speaking = msgspec.structs.replace(
+            tx,
+            speaker=session_id,
+            actor=tx.actor if session_id is None else f"session:{session_id}",
+            reason=pending.kind,
+        )
         outcome = "stale" if apply(speaking, event) else "applied"
         tx.run(_MARK, tx.now_ms, outcome, pending.seq)
         return outcome

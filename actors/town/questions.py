@@ -5,6 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from boomtown.actors.town.commands import Caller
+from boomtown.actors.town.commands_of_feed import GetFeedCursor, ListFeedCursors, ReadFeed
+from boomtown.actors.town.commands_of_sessions import SpawnWish
 from boomtown.actors.town.model import BeadStatus, BeadType
 from boomtown.actors.town.questions_of_roster import RosterQuestion
 from boomtown.container_sim.model import AgentRole
@@ -110,6 +112,14 @@ class GetSession(
     session_id: SessionId
 
 
+class PreflightSpawn(
+    msgspec.Struct, frozen=True, kw_only=True, tag="preflight_spawn", tag_field="question"
+):
+    """Everything against a spawn; creates nothing."""
+
+    wish: SpawnWish
+
+
 class FindLiveSession(
     msgspec.Struct, frozen=True, kw_only=True, tag="find_live_session", tag_field="question"
 ):
@@ -159,12 +169,16 @@ Question = (
     | GetConvoy
     | ListSessions
     | GetSession
+    | PreflightSpawn
     | FindLiveSession
     | GetDrainStatus
     | ListRegistry
     | AskRegistry
     | GetMayorId
     | RosterQuestion
+    | ReadFeed
+    | GetFeedCursor
+    | ListFeedCursors
 )
 
 

@@ -25,6 +25,8 @@ from boomtown.actors.town.alarm_time import next_alarm_at
 from boomtown.actors.town.apply_actions import apply_action
 from boomtown.actors.town.apply_events import apply_event
 from boomtown.actors.town.effects import prune_effects
+from boomtown.actors.town.feed_invariants import check_feed
+from boomtown.actors.town.feed_log import prune_feed, read_facts
 from boomtown.actors.town.inbox import DrainReport, count_pending, drain, prune
 from boomtown.actors.town.invariants import Violation, check
 from boomtown.actors.town.model import Effect
@@ -126,7 +128,8 @@ def run_tick(
 
 def check_town(tx: TownTransaction) -> tuple[Violation, ...]:
     """The violations at this instant, for whoever asks between two ticks."""
-    return check(read_snapshot(tx), now_ms=tx.now_ms, limits=tx.limits)
+    found = check(read_snapshot(tx), now_ms=tx.now_ms, limits=tx.limits)
+    return found + check_feed(read_facts(tx))
 
 
 def _plan(tx: TownTransaction, snapshot: Snapshot | None) -> tuple[Action, ...]:
@@ -139,7 +142,7 @@ def _apply_all(tx: TownTransaction, actions: tuple[Action, ...]) -> _Applied:
     outcome = _Applied()
     for action in actions:
         try:
-            is_applied = tx.in_savepoint(partial(apply_action, tx, action))
+            is_applied = tx.in_savepoint(partial(apply_action, tx.because(_tag(action)), action))
         except Exception:
             # One action that raises must not stop the others; its savepoint has undone it.
             logger.exception("action_failed action=%s", _tag(action))
@@ -155,7 +158,7 @@ def _apply_all(tx: TownTransaction, actions: tuple[Action, ...]) -> _Applied:
 def _check(tx: TownTransaction, snapshot: Snapshot | None) -> tuple[Violation, ...]:
     if snapshot is None:
         return ()
-    violations = check(snapshot, now_ms=tx.now_ms, limits=tx.limits)
+    violations = check(snapshot, now_ms=tx.now_ms, limits=tx.limits) + check_feed(read_facts(tx))
     for violation in violations:
         logger.error(
             "invariant_violated name=%s subject=%s message=%s",
@@ -170,6 +173,7 @@ def _prune(tx: TownTransaction) -> None:
     prune(tx)
     prune_effects(tx)
     prune_failed_starts(tx)
+    prune_feed(tx)
 
 
 def _count(

@@ -17,19 +17,29 @@ alarm; all but InitTown are answered TOWN_NOT_FOUND (row 93).
 
 from __future__ import annotations
 
+import msgspec
+
 from boomtown.actors import AlarmInfo, DurableObject, DurableObjectState, Env
 from boomtown.actors.town.answers import LoopFacts, run_question
 from boomtown.actors.town.commands import CommandRequest, DestroyTown
+from boomtown.actors.town.commands_of_feed import ReadFeed
 from boomtown.actors.town.execution import QUIET, run_command
+from boomtown.actors.town.feed_followers import FeedFollowers
+from boomtown.actors.town.feed_speaker import FeedSpeaker
+from boomtown.actors.town.feed_triggers import install_feed
+from boomtown.actors.town.feed_views import FeedPageView
+from boomtown.actors.town.outside_looks import look_first
 from boomtown.actors.town.questions import QuestionRequest
 from boomtown.actors.town.schema_files import town_schema
 from boomtown.actors.town.store_town import find_town
 from boomtown.actors.town.town_loop import TownLoop
 from boomtown.actors.town.transaction import TownTransaction
 from boomtown.actors.town.views import Answer
+from boomtown.errors import BoomtownError
 
 _HAS_SCHEMA = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'town'"
 _SCHEMA = town_schema()
+NO_LOOP = LoopFacts(next_alarm_at_ms=None, reconciler={})  # questions of the feed ask nothing of it
 
 
 class Town(DurableObject):
@@ -38,6 +48,8 @@ class Town(DurableObject):
 
     def __init__(self, ctx: DurableObjectState, env: Env) -> None:
         super().__init__(ctx, env)
+        self._followers = FeedFollowers(env.CLOCK)
+        self._speaker = FeedSpeaker(self._followers.notify)
         self._loop = TownLoop(
             storage=ctx.storage,
             begin=self._begin,
@@ -50,7 +62,8 @@ class Town(DurableObject):
 
     async def execute(self, request: CommandRequest) -> Answer:
         """Run a command. Refusals are values; what is raised is a fault of ours."""
-        tx = self._begin()
+        seen = await look_first(self._begin(), self.env.CONTAINERS, request.command)
+        tx = msgspec.structs.replace(self._begin(), seen=seen)
         try:
             answer = run_command(tx, request)
         except AssertionError as error:
@@ -61,13 +74,32 @@ class Town(DurableObject):
 
     async def query(self, request: QuestionRequest) -> Answer:
         """Answer a question; nothing is written."""
-        tx = self._begin()
+        seen = await look_first(self._begin(), self.env.CONTAINERS, request.question)
+        tx = msgspec.structs.replace(self._begin(), seen=seen)
         exists = find_town(tx) is not None
         facts = LoopFacts(
             next_alarm_at_ms=await self.ctx.storage.get_alarm(),
             reconciler=self._loop.facts() if exists else {},
         )
         return run_question(tx, request, facts)
+
+    async def next_changes(self, request: QuestionRequest, wait_ms: int) -> Answer:
+        """A page of the feed (the question is ReadFeed), as soon as it has an event to show, and
+        an empty one after `wait_ms`. While it waits, the object does everything else."""
+        assert isinstance(request.question, ReadFeed), "nothing else can be waited for"
+        tx = self._begin()
+        until_ms = tx.now_ms + max(0, min(wait_ms, tx.limits.feed_wait_ms_max))
+        while True:
+            answer = run_question(self._begin(), request, NO_LOOP)
+            is_empty = isinstance(answer.view, FeedPageView) and not answer.view.events
+            if not is_empty or self.env.CLOCK.now_ms() >= until_ms:
+                return answer
+            try:
+                await self._followers.wait_change(
+                    until_ms, followers_max=tx.limits.feed_followers_max
+                )
+            except BoomtownError as error:
+                return Answer(refusal=error.refusal())
 
     async def alarm(self, info: AlarmInfo) -> None:
         """One tick of the loop."""
@@ -91,6 +123,7 @@ class Town(DurableObject):
             entropy=self.env.ENTROPY,
             limits=self.env.TOWN_LIMITS,
             templates=self.env.ROLE_TEMPLATES,
+            feed=self._speaker,
         )
 
     def _create_schema(self) -> None:
@@ -98,3 +131,5 @@ class Town(DurableObject):
         row = tx.find_row(_HAS_SCHEMA)
         if row is None or row[0] == 0:
             tx.in_savepoint(lambda: tx.run(_SCHEMA))
+            self._speaker.forget()
+        install_feed(tx)

@@ -12,6 +12,8 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
+from boomtown.actors.town.feed_speaker import SPEAK, FeedSpeaker, Said
+from boomtown.actors.town.sightings import Seen
 from boomtown.actors.town.templates import Templates
 from boomtown.entropy import Entropy
 from boomtown.ids import SessionId, new_id
@@ -38,7 +40,8 @@ class Sql(Protocol):
 
 class TownTransaction(msgspec.Struct, frozen=True, kw_only=True):
     """`speaker` is the session whose word is being applied: the audit names it where a caller
-    names none."""
+    names none. `actor` and `reason` are who changes what is changed, and why, as the feed tells
+    it; a database without a feed has no `feed` speaker."""
 
     sql: Sql
     nested: Callable[[Callable[[], Any]], Any]  # storage.transaction_sync
@@ -47,18 +50,22 @@ class TownTransaction(msgspec.Struct, frozen=True, kw_only=True):
     limits: TownLimits
     templates: Templates
     speaker: SessionId | None = None
+    seen: Seen = Seen()  # of the outside, before the transaction
+    actor: str = "system"  # operator:USER | session:ID | container:ID | system
+    reason: str | None = None
+    feed: FeedSpeaker | None = None
 
     def rows(self, query: str, *bindings: Any) -> list[tuple[Any, ...]]:
         """All rows of a query."""
-        return list(self.sql.exec(query, *bindings).raw())
+        return list(self._exec(query, bindings))
 
     def find_row(self, query: str, *bindings: Any) -> tuple[Any, ...] | None:
         """The first row, or None."""
-        return next(self.sql.exec(query, *bindings).raw(), None)
+        return next(self._exec(query, bindings), None)
 
     def run(self, query: str, *bindings: Any) -> None:
         """A statement whose rows, if any, do not matter; runs to its end."""
-        for _ in self.sql.exec(query, *bindings).raw():
+        for _ in self._exec(query, bindings):
             pass
 
     def new_id(self) -> str:
@@ -66,5 +73,23 @@ class TownTransaction(msgspec.Struct, frozen=True, kw_only=True):
 
     def in_savepoint(self, work: Callable[[], T]) -> T:
         """Run `work` so that what it raises undoes what it wrote."""
-        result: T = self.nested(work)
+        try:
+            result: T = self.nested(work)
+        except BaseException:
+            if self.feed is not None:
+                self.feed.forget()
+            raise
         return result
+
+    def because(self, reason: str) -> TownTransaction:
+        """The same transaction; what it changes from here on the feed tells with this reason."""
+        return msgspec.structs.replace(self, reason=reason)
+
+    def _exec(self, query: str, bindings: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
+        if self.feed is not None:
+            self.feed.before(query, (self.actor, self.reason, self.now_ms), self._speak)
+        return self.sql.exec(query, *bindings).raw()
+
+    def _speak(self, said: Said) -> None:
+        for _ in self.sql.exec(SPEAK, *said).raw():
+            pass

@@ -53,6 +53,8 @@ class ErrorCode(enum.StrEnum):
     INVALID_JSON = "INVALID_JSON"
     INVALID_BODY = "INVALID_BODY"
     INVALID_QUERY = "INVALID_QUERY"
+    INVALID_CURSOR = "INVALID_CURSOR"
+    CURSOR_AHEAD = "CURSOR_AHEAD"
     INVALID_GIT_URL = "INVALID_GIT_URL"
     INVALID_BRANCH = "INVALID_BRANCH"
     INVALID_REPO = "INVALID_REPO"
@@ -75,6 +77,7 @@ class ErrorCode(enum.StrEnum):
     HEADERS_TOO_LARGE = "HEADERS_TOO_LARGE"
     # who sent it
     UNAUTHENTICATED = "UNAUTHENTICATED"
+    TICKET_INVALID = "TICKET_INVALID"
     SESSION_ENDED = "SESSION_ENDED"
     FORBIDDEN_SCOPE = "FORBIDDEN_SCOPE"
     FORBIDDEN_ORIGIN = "FORBIDDEN_ORIGIN"
@@ -90,6 +93,7 @@ class ErrorCode(enum.StrEnum):
     METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
     USER_NOT_FOUND = "USER_NOT_FOUND"
     KEY_NOT_FOUND = "KEY_NOT_FOUND"
+    OBJECT_NOT_FOUND = "OBJECT_NOT_FOUND"
     TOWN_NOT_FOUND = "TOWN_NOT_FOUND"
     RIG_NOT_FOUND = "RIG_NOT_FOUND"
     BEAD_NOT_FOUND = "BEAD_NOT_FOUND"
@@ -102,6 +106,8 @@ class ErrorCode(enum.StrEnum):
     CONVOY_NOT_FOUND = "CONVOY_NOT_FOUND"
     REVIEW_NOT_FOUND = "REVIEW_NOT_FOUND"
     ESCALATION_NOT_FOUND = "ESCALATION_NOT_FOUND"
+    CURSOR_NOT_FOUND = "CURSOR_NOT_FOUND"
+    CURSOR_EXPIRED = "CURSOR_EXPIRED"
     # what stands in the way
     RIG_ALREADY_REGISTERED = "RIG_ALREADY_REGISTERED"
     RIG_BUSY = "RIG_BUSY"
@@ -158,6 +164,8 @@ REGISTRY: dict[ErrorCode, ErrorSpec] = {
     _C.INVALID_JSON: _S(_K.BAD_REQUEST, "The body is not valid JSON"),
     _C.INVALID_BODY: _S(_K.BAD_REQUEST, "The body does not have the required shape"),
     _C.INVALID_QUERY: _S(_K.BAD_REQUEST, "A query parameter is not valid"),
+    _C.INVALID_CURSOR: _S(_K.BAD_REQUEST, "A cursor is a non-negative integer"),
+    _C.CURSOR_AHEAD: _S(_K.BAD_REQUEST, "The cursor is past the newest change"),
     _C.INVALID_GIT_URL: _S(_K.BAD_REQUEST, "Not a git address that this server may use"),
     _C.INVALID_BRANCH: _S(_K.BAD_REQUEST, "Not a valid branch name"),
     _C.INVALID_REPO: _S(_K.BAD_REQUEST, "Not a repository of a forge that this server knows"),
@@ -179,6 +187,7 @@ REGISTRY: dict[ErrorCode, ErrorSpec] = {
     _C.INVALID_HTTP: _S(_K.BAD_REQUEST, "The request is not valid HTTP"),
     _C.HEADERS_TOO_LARGE: _S(_K.TOO_LARGE, "The request line or its headers are too large", 431),
     _C.UNAUTHENTICATED: _S(_K.UNAUTHENTICATED, "Authentication required"),
+    _C.TICKET_INVALID: _S(_K.UNAUTHENTICATED, "The ticket is used, over, or for something else"),
     _C.SESSION_ENDED: _S(_K.UNAUTHENTICATED, "The session of this token has ended"),
     _C.FORBIDDEN_SCOPE: _S(_K.FORBIDDEN, "The key's scope does not allow this"),
     _C.FORBIDDEN_ORIGIN: _S(_K.FORBIDDEN, "Cross-origin requests are not allowed"),
@@ -193,6 +202,7 @@ REGISTRY: dict[ErrorCode, ErrorSpec] = {
     _C.METHOD_NOT_ALLOWED: _S(_K.METHOD_NOT_ALLOWED, "Method not allowed"),
     _C.USER_NOT_FOUND: _S(_K.NOT_FOUND, "User not found"),
     _C.KEY_NOT_FOUND: _S(_K.NOT_FOUND, "Key not found"),
+    _C.OBJECT_NOT_FOUND: _S(_K.NOT_FOUND, "No object of that class and name is there"),
     _C.TOWN_NOT_FOUND: _S(_K.NOT_FOUND, "Town not found"),
     _C.RIG_NOT_FOUND: _S(_K.NOT_FOUND, "Rig not found"),
     _C.BEAD_NOT_FOUND: _S(_K.NOT_FOUND, "Bead not found"),
@@ -205,6 +215,8 @@ REGISTRY: dict[ErrorCode, ErrorSpec] = {
     _C.CONVOY_NOT_FOUND: _S(_K.NOT_FOUND, "Convoy not found"),
     _C.REVIEW_NOT_FOUND: _S(_K.NOT_FOUND, "Review not found"),
     _C.ESCALATION_NOT_FOUND: _S(_K.NOT_FOUND, "Escalation not found"),
+    _C.CURSOR_NOT_FOUND: _S(_K.NOT_FOUND, "The feed has no cursor of that name"),
+    _C.CURSOR_EXPIRED: _S(_K.GONE, "The changes after the cursor are kept no longer"),
     _C.RIG_ALREADY_REGISTERED: _S(_K.CONFLICT, "The town has a rig of that name"),
     _C.RIG_BUSY: _S(_K.CONFLICT, "The rig has live work"),
     _C.RIG_PAUSED: _S(_K.CONFLICT, "The rig is paused"),
