@@ -4,8 +4,8 @@ Theory of operation. An open database costs two descriptors and its caches; a ho
 `databases_max`. An object that starts past the bound first has idle ones evicted, by second
 chance: the object that was longest in the queue goes, unless an event came after its first, or
 since it was last looked at, which puts it at the end once. That is nearly the least recently
-used, and an event costs one attribute. Closing takes a moment in the flush thread, so the new object's start waits,
-with its events at its gate, until a file is closed.
+used, and an event costs one attribute. Closing takes a moment in the flush thread, so the new
+object's start waits, with its events at its gate, until a file is closed.
 
 Busy objects are never evicted. Where all are, the bound is exceeded instead of waited for: the
 busy ones may be waiting for the very object that starts. So at any moment at most `databases_max`
