@@ -30,6 +30,14 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
 # --- users, owners
 
 
+class SqlBody(Body, frozen=True, kw_only=True):
+    """A query of an object's database."""
+
+    query: str
+    bindings: tuple[str | int | float | None, ...] = ()  # of its question marks, in order
+    write: bool = False  # without it, a statement that writes is refused
+
+
 class NameBody(Body, frozen=True, kw_only=True):
     name: Name
 
@@ -199,6 +207,39 @@ class HeartbeatBody(Body, frozen=True, kw_only=True, rename="camel"):
     last_event_type: str | None = None
     last_event_at: str | int | None = None
     active_tools: tuple[str, ...] | None = None
+
+
+# --- sessions by hand
+
+
+class SpawnBody(Body, frozen=True, kw_only=True):
+    """Every field may be missing; what is wrong with the wish has a code of its own."""
+
+    rig_id: str | None = None
+    agent_id: str | None = None
+    role: AgentRole = AgentRole.POLECAT
+    harness: str | None = None
+    branch: str | None = None
+    prompt: str | None = None
+    bead_id: str | None = None
+    boss: str | None = None
+
+
+class KillBody(Body, frozen=True, kw_only=True):
+    force: bool = False
+    reason: str | None = None
+
+
+class ReasonBody(Body, frozen=True, kw_only=True):
+    reason: str | None = None
+
+
+class SendBody(Body, frozen=True, kw_only=True):
+    message: str | None = None
+
+
+class CleanUpBody(Body, frozen=True, kw_only=True):
+    rig_id: str | None = None
 
 
 # --- the roster

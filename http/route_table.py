@@ -29,15 +29,18 @@ from boomtown.http import (
     chaos_routes,
     container_routes,
     gateway_routes,
+    inspection_routes,
     mayor_routes,
     object_routes,
     rig_routes,
     roster_routes,
     service_routes,
+    session_routes,
     town_routes,
     user_routes,
 )
 from boomtown.http.calls import Call, Credential, Handler, Lateness, Route
+from boomtown.http.feed_route_table import FEED_ROUTES
 from boomtown.http.openapi_document import openapi_document
 from boomtown.wire import encode_json
 
@@ -59,6 +62,7 @@ ONE = RIG + "/agents/{agent}"
 TOOLS = "/api/mayor/{town}/tools"
 TOOLS_RIG = TOOLS + "/rigs/{rig}"
 TOOLS_CONVOY = TOOLS + "/convoys/{convoy}"
+ONE_SESSION = TOWN + "/sessions/{session}"
 OBJECT = "/actors/{class}/{name}"
 
 
@@ -97,7 +101,7 @@ FACTS = dict  # a small JSON object
 
 _s, _u, _t, _b = service_routes, user_routes, town_routes, bead_routes
 _a, _c, _r, _k = agent_routes, agent_call_routes, rig_routes, container_routes
-_m, _o = mayor_routes, object_routes
+_m, _o, _z = mayor_routes, object_routes, session_routes
 
 _ro, _g = roster_routes, gateway_routes
 
@@ -380,8 +384,22 @@ MAYORS = _rows(
 SESSIONS = _rows(
     "sessions",
     OPERATOR,
-    ("GET", TOWN + "/sessions", 200, _t.list_sessions, NO, list[views.SessionView]),
-    ("GET", TOWN + "/sessions/{session}", 200, _t.get_session, NO, views.SessionView),
+    ("POST", TOWN + "/sessions", 201, _z.spawn_session, bodies.SpawnBody, views.SessionView),
+    (
+        "POST",
+        TOWN + "/sessions/preflight",
+        200,
+        _z.preflight_session,
+        bodies.SpawnBody,
+        views.PreflightView,
+    ),
+    ("POST", TOWN + "/sessions/cleanup", 200, _z.clean_up_sessions, bodies.CleanUpBody, FACTS),
+    ("GET", TOWN + "/sessions", 200, _z.list_sessions, NO, list[views.SessionView]),
+    ("GET", ONE_SESSION, 200, _z.get_session, NO, views.SessionView),
+    ("POST", ONE_SESSION + "/kill", 200, _z.kill_session, bodies.KillBody, views.SessionView),
+    ("POST", ONE_SESSION + "/restore", 201, _z.restore_session, NO, views.SessionView),
+    ("POST", ONE_SESSION + "/rollback", 200, _z.roll_back_session, bodies.ReasonBody, FACTS),
+    ("POST", ONE_SESSION + "/send", 202, _z.send_to_session, bodies.SendBody, views.MailView),
 )
 
 ROSTER = (
@@ -434,6 +452,18 @@ OBJECTS = _rows(
     ),
 )
 
+_i = inspection_routes
+STORED = "/api/objects/{class}/{name}"
+
+INSPECTION = _rows(
+    "objects",
+    OPERATOR,
+    ("GET", "/api/objects", 200, _i.list_objects, NO, list[FACTS]),
+    ("GET", STORED, 200, _i.get_object, NO, FACTS),
+    ("POST", STORED + "/sql", 200, _i.query_object, bodies.SqlBody, FACTS),
+    ("GET", "/api/alarms", 200, _i.list_alarms, NO, list[FACTS]),
+)
+
 ROUTES: tuple[Route, ...] = (
     *SERVICE,
     *USERS,
@@ -446,5 +476,7 @@ ROUTES: tuple[Route, ...] = (
     *MAYORS,
     *SESSIONS,
     *ROSTER,
+    *FEED_ROUTES,
     *OBJECTS,
+    *INSPECTION,
 )

@@ -1,4 +1,4 @@
-"""A town as a whole: settings, status, convoys, escalations, approvals, sessions."""
+"""A town as a whole: settings, status, convoys, escalations, approvals."""
 
 from __future__ import annotations
 
@@ -16,15 +16,12 @@ from boomtown.actors.town.commands import (
 from boomtown.actors.town.questions import (
     CheckInvariants,
     GetConfig,
-    GetSession,
     GetTownStatus,
     ListEscalations,
-    ListSessions,
 )
 from boomtown.http.bodies import ApprovalBody, SlingBatchBody
 from boomtown.http.calls import Call
-from boomtown.http.query_parameters import page_size
-from boomtown.ids import BeadId, SessionId
+from boomtown.ids import BeadId
 
 
 async def get_config(call: Call) -> object:
@@ -69,18 +66,3 @@ async def acknowledge_escalation(call: Call) -> object:
 async def approve(call: Call) -> object:
     body = await call.body(ApprovalBody)
     return await call.execute(Approve(bead_id=call.bead_id, **asdict(body)))
-
-
-async def list_sessions(call: Call) -> object:
-    query = call.request.query
-    bead_id = query.get("bead_id")
-    return await call.query(
-        ListSessions(
-            bead_id=None if bead_id is None else BeadId(bead_id),
-            limit=page_size(query),
-        )
-    )
-
-
-async def get_session(call: Call) -> object:
-    return await call.query(GetSession(session_id=SessionId(call.path["session"])))

@@ -238,13 +238,28 @@ def session_view(session: Session) -> SessionView:
         started_at=session.started_at_ms,
         ended_at=session.ended_at_ms,
         end_reason=session.end_reason,
-        missing=(),
+        missing=missing_of(session),
         kind=session.kind,
         verdict=session.verdict,
         pid=session.pid,
         claimed_at=session.claimed_at_ms,
         instance_id=session.instance_id,
+        restored_from=session.restored_from,
+        ended_by=session.ended_by,
+        kept_worktree=session.kept_worktree,
+        freed=session.state == SessionState.ENDED and session.kept_worktree is None,
     )
+
+
+def missing_of(session: Session) -> tuple[str, ...]:
+    """What a living session lacks to be killed in full, or an ended one to be restored."""
+    has_handle = session.instance_id is not None or session.pid is not None
+    has = {
+        "handle": has_handle,
+        "worktree": session.worktree is not None,
+        "branch": bool(session.branch),
+    }
+    return tuple(name for name, is_there in has.items() if not is_there)
 
 
 def event_view(event: AuditEvent) -> EventView:
