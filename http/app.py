@@ -26,6 +26,8 @@ from boomtown.http.authorization import authorize
 from boomtown.http.calls import Answered, Call, Route
 from boomtown.http.error_responses import error_response, failure_of
 from boomtown.http.operator_keys import OperatorKeys
+from boomtown.http.feed_streams import FEED_END, end_streams
+from boomtown.http.object_sockets import OPEN_SOCKETS, close_open_sockets
 from boomtown.http.owner_directory import OwnerDirectory
 from boomtown.http.payloads import payload
 from boomtown.http.request_log import REQUEST_ID_HEADER, log_request, new_request_id
@@ -53,6 +55,8 @@ def make_app(services: FrontServices) -> web.Application:
     app[SERVICES] = services
     app.on_response_prepare.append(_write_headers)
     directory = OwnerDirectory(services.host, services.limits)
+    app[OPEN_SOCKETS] = {}
+    app.on_shutdown.append(close_open_sockets)
     keys = OperatorKeys(services.host, directory, services.limits)
     for route in ROUTES:
         endpoint = _endpoint(services, directory, keys, route)

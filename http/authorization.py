@@ -84,8 +84,9 @@ async def authorize(
 
 
 def needed_scope(route: Route) -> KeyScope:
-    """What a key must allow: reading is GET, owners and their keys are the administrator's."""
-    if route.path.startswith("/api/owners"):
+    """What a key must allow: reading is GET; owners, their keys and the objects behind everything
+    are the administrator's."""
+    if route.path.startswith(("/api/owners", "/api/objects", "/api/alarms")):
         return KeyScope.ADMIN
     return KeyScope.READ if route.method == "GET" else KeyScope.OPERATE
 

@@ -1,4 +1,4 @@
-"""Objects of the classes that a server was started with: `fetch` and RPC from outside.
+"""Objects of the classes that a server was started with: `fetch`, sockets and RPC from outside.
 
 Town and Owner are never served here: their callers go through the routes that know who may do
 what. A class that is not served is 404, like a route that does not exist.
@@ -15,6 +15,7 @@ from boomtown.actors import NoSuchMethod, Request, Response
 from boomtown.error_codes import ErrorCode
 from boomtown.errors import NotFound
 from boomtown.http.calls import Call, invalid_body, read_body, read_content
+from boomtown.http.object_sockets import is_upgrade, join_socket
 from boomtown.http.services import PRIVATE_CLASSES
 
 # Of one connection only (RFC 9110 7.6.1), or ours: an object never sees the operator's key.
@@ -28,6 +29,9 @@ _HEADERS_KEPT_BACK = frozenset(
         "trailer",
         "transfer-encoding",
         "upgrade",
+        "sec-websocket-extensions",
+        "sec-websocket-key",
+        "sec-websocket-version",
         "x-api-key",
     }
 )
@@ -43,11 +47,18 @@ async def fetch_object(call: Call) -> object:
     asked = Request(
         request.method, url, _kept(request.headers.items()), await read_content(request)
     )
+    if is_upgrade(request):
+        asked.headers.set("Upgrade", "websocket")
     try:
         answer: Response = await _stub(call).fetch(asked)
     except NoSuchMethod as error:
         raise NotFound(ErrorCode.ROUTE_NOT_FOUND) from error
     headers = CIMultiDict(_kept(iter(answer.headers)))
+    if answer.web_socket is not None:
+        services = call.services
+        return await join_socket(
+            request, asked, answer, headers, clock=services.clock, limits=services.limits
+        )
     if isinstance(answer.body, bytes):
         return web.Response(body=answer.body, status=answer.status, headers=headers)
     response = web.StreamResponse(status=answer.status, headers=headers)

@@ -12,6 +12,12 @@ from typing import Any, Protocol
 import msgspec
 from aiohttp import web
 
+from boomtown.actors.runtime.inspection import (
+    ObjectAlarm,
+    ObjectDetail,
+    ObjectSummary,
+    SqlAnswer,
+)
 from boomtown.actors.town.commands import CommandRequest
 from boomtown.actors.town.owner_registry import LOCAL_OWNER as LOCAL_OWNER
 from boomtown.actors.town.questions import QuestionRequest
@@ -51,6 +57,29 @@ class ObjectHost(Protocol):
 
 class FaultsOnDemand(Protocol):
     """boomtown.container_sim.chaos.Chaos."""
+class ObjectsInspected(Protocol):
+    """boomtown.actors.runtime.inspection.ObjectInspector."""
+
+    def list_objects(self, class_name: str | None = None) -> list[ObjectSummary]: ...
+
+    def list_alarms(self) -> list[ObjectAlarm]: ...
+
+    async def find_object(
+        self, class_name: str, name: str, *, keys_max: int
+    ) -> ObjectDetail | None: ...
+
+    async def find_rows(
+        self,
+        class_name: str,
+        name: str,
+        *,
+        query: str,
+        bindings: tuple[str | int | float | None, ...],
+        may_write: bool,
+        rows_max: int,
+    ) -> SqlAnswer | None: ...
+
+
 
     def arm(
         self,
@@ -86,6 +115,7 @@ class FrontServices(msgspec.Struct, frozen=True, kw_only=True):
     host: ObjectHost
     settings: FrontSettings
     tokens: Tokens
+    objects: ObjectsInspected  # the same host's, for its administrator
     clock: Clock
     secrets: Secrets
     entropy: Entropy

@@ -56,8 +56,15 @@ class Sql:
 
         Raises SqlError for whatever SQLite refuses, and where the text ends in no statement.
         """
+        return self._exec(sql, bindings, may_write=True)
+
+    def exec_reading(self, sql: str, *bindings: Binding) -> SqlCursor:
+        """The same, and SqlError before a statement that would write: for inspection.py."""
+        return self._exec(sql, bindings, may_write=False)
+
+    def _exec(self, sql: str, bindings: tuple[Binding, ...], *, may_write: bool) -> SqlCursor:
         self._transactions.check("storage.sql.exec")
-        cursor = SqlCursor(self._database, self._transactions)
+        cursor = SqlCursor(self._database, self._transactions, may_write=may_write)
         values = tuple(
             bytes(value) if isinstance(value, bytearray | memoryview) else value
             for value in bindings
@@ -85,7 +92,8 @@ class Sql:
 class SqlCursor:
     """The rows of one `exec`."""
 
-    def __init__(self, database: Database, transactions: Transactions) -> None:
+    def __init__(self, database: Database, transactions: Transactions, *, may_write: bool) -> None:
+        self._may_write = may_write
         self.column_names: Sequence[str] = ()  # kept after the end; duplicates too
         self.rows_read = 0  # one ahead of the reader
         self.rows_written = 0  # triggers' included
@@ -147,6 +155,8 @@ class SqlCursor:
         self._rest = self._rest[self._rest.index(text) + len(text) :]
         self._is_reading = self._cursor.is_readonly
         self.column_names = [column[0] for column in self._cursor.get_description()]
+        if not self._is_reading and not self._may_write:
+            raise SqlError("the statement writes, and this query may only read: SQLITE_READONLY")
         if not self._is_reading:
             self._transactions.begin_write(is_confirmed=True)
         return True

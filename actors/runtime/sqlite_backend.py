@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from boomtown.actors.runtime.alarm_index import WAKES_FILE, AlarmIndex
+from boomtown.actors.runtime.alarm_index import WAKES_FILE, AlarmIndex, AlarmRow
 from boomtown.actors.runtime.alarm_scheduler import Abandon, AlarmScheduler, Deliver
 from boomtown.actors.runtime.commit_log import LogCommitPath
 from boomtown.actors.runtime.commit_log_start import CommitLogParts, recover_log, start_log
@@ -190,6 +190,11 @@ class SqliteBackend:
         list_folder = self._options.list_folder
         return [
             name.removesuffix(".sqlite")
+    def list_alarms(self) -> list[AlarmRow]:
+        """Every alarm that is set, the earliest first."""
+        rows = [row for index in self._indexes.values() for row in index.rows()]
+        return sorted(rows, key=lambda row: (row.scheduled_at_ms, row.key.object_id))
+
             for prefix in list_folder(folder)
             if len(prefix) == ID_PREFIX_DIGITS
             for name in list_folder(folder / prefix)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Protocol
 
+from boomtown.actors.runtime.alarm_index import AlarmRow
 from boomtown.actors.runtime.alarm_scheduler import Abandon, Deliver
 from boomtown.actors.runtime.object_alarm import AlarmStart
 from boomtown.actors.runtime.ports import ObjectGate, ObjectKey
@@ -75,6 +76,10 @@ class StorageBackend(Protocol):
     def open(self, key: ObjectKey, name: str | None, gate: ObjectGate, *, has_alarm: bool) -> Any:
         """The storage of an object, which has an ObjectStorage's methods beside its public ones.
         Raises where the file cannot be opened."""
+        ...
+
+    def list_alarms(self) -> list[AlarmRow]:
+        """Every alarm that is set, the earliest first."""
         ...
 
     def list_object_ids(self, class_name: str) -> list[str]:

@@ -23,6 +23,8 @@ import msgspec
 import psutil
 
 from boomtown.actors import Durability, DurableObject, Host
+from boomtown.actors.runtime.inspection import ObjectInspector
+from boomtown.actors.runtime.ports import CommitPathKind
 from boomtown.actors.town.commands import Caller, CallerKind, CommandRequest, ReportContainerGone
 from boomtown.actors.town.owner import Owner
 from boomtown.actors.town.templates import load_templates
@@ -214,6 +216,7 @@ class _Parts:
             settings=FrontSettings(
                 version=version("boomtown"),
                 no_auth=self._settings.no_auth,
+            objects=ObjectInspector(host),
                 allow_local_git=self._settings.allow_local_git,
                 public_classes=public_classes,
                 allowed_origins=(),

@@ -154,6 +154,10 @@ DELETE /actors/{{class}}/{{name}}/{{path}} 200 operator actors
 ROWS = [tuple(line.split()) for line in CONTRACT.split("\n") if line]
 
 # What a POST, PUT or PATCH needs at least; the other bodies may be empty.
+GET /api/objects 200 operator objects
+GET /api/objects/{{class}}/{{name}} 200 operator objects
+POST /api/objects/{{class}}/{{name}}/sql 200 operator objects
+GET /api/alarms 200 operator objects
 BODIES: dict[str, dict[str, Any]] = {
     "/api/owners": {"name": "ann"},
     "/api/owners/{owner}/keys": {"scope": "read"},
@@ -202,6 +206,7 @@ PARAMETERS = {
     "convoy": CONVOY,
     "escalation": ESCALATION,
     "entry": REVIEW,
+    "/api/objects/{class}/{name}/sql": {"query": "SELECT 1"},
     "watch": REVIEW,
     "action": "memory.list",
     "user": "local",

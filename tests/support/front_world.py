@@ -13,6 +13,8 @@ import msgspec
 from aiohttp import ClientSession
 from yarl import URL
 
+from boomtown.actors import Host
+from boomtown.actors.runtime.inspection import ObjectInspector
 from boomtown.actors.town.templates import load_templates
 from boomtown.entropy import SeededEntropy, SystemSecrets
 from boomtown.http.app import make_app
@@ -24,6 +26,7 @@ from boomtown.limits import HttpLimits
 from boomtown.testing import ManualClock
 from boomtown.wire import encode_json
 from support.fake_chaos import FakeChaos
+from support.fake_inspection import FakeInspection
 from support.fake_town import AGENT, AT_MS, INSTANCE, RIG, SESSION, TOWN, FakeHost
 
 LOOPBACK = "127.0.0.1"
@@ -155,6 +158,7 @@ async def open_front(
     limits = limits or HttpLimits()
     services = FrontServices(
         host=host or FakeHost(),
+        objects=ObjectInspector(host) if isinstance(host, Host) else FakeInspection(),
         settings=settings,
         tokens=tokens or Tokens(SIGNING_KEY, limits),
         clock=clock or ManualClock(),

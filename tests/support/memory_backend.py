@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from boomtown.actors.runtime.alarm_index import AlarmRow
 from boomtown.actors.runtime.alarm_scheduler import Abandon, Deliver
 from boomtown.actors.runtime.ports import ObjectGate, ObjectKey
 
@@ -72,6 +73,9 @@ class MemoryBackend:
         self, key: ObjectKey, name: str | None, gate: ObjectGate, *, has_alarm: bool
     ) -> MemoryStorage:
         return MemoryStorage(self, key, gate)
+
+    def list_alarms(self) -> list[AlarmRow]:
+        return []
 
     def list_object_ids(self, class_name: str) -> list[str]:
         return sorted(key.object_id for key in self.contents if key.class_name == class_name)

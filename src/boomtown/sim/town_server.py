@@ -28,6 +28,7 @@ import msgspec
 from boomtown.actors.runtime.commit_path import FlushThread
 from boomtown.actors.runtime.database import DatabaseOptions
 from boomtown.actors.runtime.host import Host
+from boomtown.actors.runtime.inspection import ObjectInspector
 from boomtown.actors.runtime.ports import Durability, FlushPort, SilentInstrument
 from boomtown.actors.runtime.sqlite_backend import SqliteBackend
 from boomtown.actors.town.commands import Caller, CallerKind, CommandRequest, ReportContainerGone
@@ -220,6 +221,7 @@ class TownServer:
         return FrontServices(
             host=host,
             settings=FrontSettings(
+            objects=ObjectInspector(host),
                 version="simulated",
                 no_auth=False,
                 allow_local_git=False,
