@@ -159,7 +159,7 @@ class Conversation:
                 return self.rate_limited(answer)
             case 403:
                 return Unauthorized(is_known=True)
-            case 404 | 410:
+            case 404 | 410 | 422:  # 422 where nothing was sent: a commit that is not there
                 return NotFound()
             case status if status >= 500:
                 return ForgeFailed(kind=FailureKind.SERVER_ERROR, detail=f"status {status}")

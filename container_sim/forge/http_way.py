@@ -1,7 +1,10 @@
 """Requests to a forge over HTTP, by aiohttp.
 
 A redirect to another host loses the token (aiohttp's rule), as GitHub's log addresses need. Bodies
-are bounded: a longer one is malformed, unless only its end was wanted.
+are bounded: a longer one is malformed, unless only its end was wanted. A request is sent once:
+aiohttp would by itself send GET and PUT again when a connection ends without an answer, and a merge
+is a PUT. Its connections are kept for 15 s only, less than any forge keeps them, so that an idle
+one that was closed meanwhile is hardly ever used.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ class HttpWay:
     async def send(self, request: ForgeRequest, *, timeout_ms: int) -> ForgeAnswer:
         if self._http is None:
             # Made at the first request: a session belongs to the event loop that runs then.
-            self._http = aiohttp.ClientSession(timeout=NO_OTHER_LIMIT)
+            self._http = aiohttp.ClientSession(timeout=NO_OTHER_LIMIT, middlewares=(_send_once,))
         try:
             async with (
                 asyncio.timeout(timeout_ms / 1000),
@@ -59,3 +62,13 @@ class HttpWay:
             elif len(kept) > self._body_bytes_max:
                 raise NoAnswer(FailureKind.MALFORMED, "the answer is too long")
         return bytes(kept)
+
+
+async def _send_once(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Turns what aiohttp would answer by a second try into what it lets pass."""
+    try:
+        return await handler(request)
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise NoAnswer(FailureKind.UNREACHABLE, type(error).__name__) from error
