@@ -30,7 +30,6 @@ class CommitLogParts(msgspec.Struct, frozen=True, kw_only=True):
     flusher: StepRunner
     upkeeper: StepRunner
     is_written: bool  # False: only what an earlier life logged is read, at the start
-    on_broken: Callable[[DurableObjectError], None]  # told once, on the loop's thread
 
 
 async def recover_log(
@@ -47,6 +46,7 @@ async def start_log(
     page_size: int,
     limits: CommitLogLimits,
     instrument: Instrument,
+    on_broken: Callable[[DurableObjectError], None],
 ) -> LogCommitPath:
     """Recover, and begin to log. `page_size` is that of new databases. Raises OSError."""
     found = await _run(parts, data_dir, limits, open_log)
@@ -71,7 +71,7 @@ async def start_log(
         upkeeper=parts.upkeeper,
         wal_bytes_kept_max=limits.wal_bytes_kept_max,
         instrument=instrument,
-        on_broken=parts.on_broken,
+        on_broken=on_broken,
     )
 
 

@@ -116,13 +116,15 @@ class FileCommitPath:
         durability: Durability,
         data_dir: Path,
         instrument: Instrument,
+        on_broken: Callable[[DurableObjectError], None],
     ) -> None:
-        """`data_dir` is there and durable; every log lies under it."""
+        """`data_dir` is there and durable; every log lies under it. `on_broken` is told once."""
         self._flush = flush
         self._runner = runner
         self._durability = durability
         self._data_dir = data_dir
         self._instrument = instrument
+        self._on_broken = on_broken
         self._next = _Batch()
         self._is_under_way = False
         self._is_closed = False
@@ -252,6 +254,7 @@ class FileCommitPath:
                 f"A commit could not be made durable: {batch.error}", durable_object_reset=True
             )
             self._broken.__cause__ = batch.error
+            self._on_broken(self._broken)
         for waiter in batch.waiters:
             if self._broken is not None:
                 _fail(waiter.durable, self._broken)

@@ -97,7 +97,8 @@ class Host:
         self._clock = clock
         self._secrets = secrets
         self._instrument = instrument or SilentInstrument()
-        # Told once, when nothing becomes durable any more: the host is of no more use then.
+        # Set once, when nothing becomes durable any more, and told: the host is of no use then.
+        self.failure: DurableObjectError | None = None
         self.on_failure: Callable[[DurableObjectError], None] = lambda _: None
         self._hook: LoopHook | None = None
         self._is_closing = False
@@ -136,7 +137,7 @@ class Host:
             entropy=entropy,
             limits=self.limits,
             instrument=self._instrument,
-            on_broken=lambda error: self.on_failure(error),
+            on_broken=self._fail,
         )
         self._backend.serve_alarms(self.deliver_alarm, self.abandon_alarm)
         self._backend.serve_schedules(self.deliver_schedules, self.abandon_schedules)
@@ -200,6 +201,10 @@ class Host:
     def namespace(self, class_name: str) -> Namespace:
         """The objects of a class; KeyError where it is not registered."""
         return self._namespaces[class_name]
+
+    def _fail(self, error: DurableObjectError) -> None:
+        self.failure = error
+        self.on_failure(error)
 
     @property
     def clock(self) -> Clock:

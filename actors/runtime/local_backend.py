@@ -31,8 +31,7 @@ def make_local_backend(
     instrument: Instrument,
     on_broken: Callable[[DurableObjectError], None],
 ) -> SqliteBackend:
-    """Threads of its own, from its start to its end. `on_broken` is told once if the commit log
-    cannot be written any more."""
+    """Threads of its own, from its start to its end."""
     return SqliteBackend(
         data_dir=data_dir,
         classes_with_alarms=classes_with_alarms,
@@ -44,11 +43,11 @@ def make_local_backend(
             flusher=WholeSteps(FlushThread()),
             upkeeper=WholeSteps(FlushThread()),
             is_written=commit_path is CommitPathKind.LOG,
-            on_broken=on_broken,
         ),
         options=DatabaseOptions(),
         clock=clock,
         entropy=entropy,
         limits=limits,
         instrument=instrument,
+        on_broken=on_broken,
     )

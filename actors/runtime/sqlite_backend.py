@@ -27,6 +27,7 @@ from boomtown.actors.runtime.ports import (
     ObjectGate,
     ObjectKey,
 )
+from boomtown.actors.runtime.runtime_errors import DurableObjectError
 from boomtown.actors.runtime.storage import Storage
 from boomtown.clock import Clock
 from boomtown.entropy import Entropy
@@ -52,8 +53,10 @@ class SqliteBackend:
         entropy: Entropy,
         limits: RuntimeLimits,
         instrument: Instrument,
+        on_broken: Callable[[DurableObjectError], None],
     ) -> None:
-        """`log`: None where there never was one. `runner` syncs where no log is written."""
+        """`log`: None where there never was one. `runner` syncs where no log is written;
+        `on_broken` is told once, on the loop's thread, when nothing becomes durable any more."""
         self._data_dir = data_dir
         self._classes_with_alarms = sorted(classes_with_alarms)
         self._options = options
@@ -65,12 +68,14 @@ class SqliteBackend:
         self._instrument = instrument
         self._log = log
         self._log_path: LogCommitPath | None = None
+        self._on_broken = on_broken
         self._commit_path: CommitPath = FileCommitPath(
             flush=flush,
             runner=runner,
             durability=durability,
             data_dir=data_dir,
             instrument=instrument,
+            on_broken=on_broken,
         )
         self._indexes: dict[str, AlarmIndex] = {}
         self._callbacks: tuple[Deliver, Abandon] | None = None
@@ -123,6 +128,7 @@ class SqliteBackend:
             page_size=self._options.page_size,
             limits=limits,
             instrument=self._instrument,
+            on_broken=self._on_broken,
         )
         self._options = msgspec.structs.replace(self._options, make_missing=self._make_missing)
 
@@ -184,17 +190,17 @@ class SqliteBackend:
         found = [each.find_next_at_ms() for each in schedulers if each is not None]
         return min((at_ms for at_ms in found if at_ms is not None), default=None)
 
+    def list_alarms(self) -> list[AlarmRow]:
+        """Every alarm that is set, the earliest first."""
+        rows = [row for index in self._indexes.values() for row in index.rows()]
+        return sorted(rows, key=lambda row: (row.scheduled_at_ms, row.key.object_id))
+
     def list_object_ids(self, class_name: str) -> list[str]:
         """The ids of the class that have a file, sorted; the alarm index is none."""
         folder = self._data_dir / "actors" / class_name
         list_folder = self._options.list_folder
         return [
             name.removesuffix(".sqlite")
-    def list_alarms(self) -> list[AlarmRow]:
-        """Every alarm that is set, the earliest first."""
-        rows = [row for index in self._indexes.values() for row in index.rows()]
-        return sorted(rows, key=lambda row: (row.scheduled_at_ms, row.key.object_id))
-
             for prefix in list_folder(folder)
             if len(prefix) == ID_PREFIX_DIGITS
             for name in list_folder(folder / prefix)

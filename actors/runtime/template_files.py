@@ -19,10 +19,12 @@ import itertools
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import apsw
 
 from boomtown.actors.runtime.log_disk import LogDisk
+from boomtown.actors.runtime.sqlite_surface import SqliteConnection
 
 PREFIX = "template-"
 _WRITE_VERSION_AT, _READ_VERSION_AT = 18, 19
@@ -32,7 +34,7 @@ FEW = 2
 
 def make_image(page_size: int) -> bytes:
     """An empty database of that page size, in WAL mode."""
-    connection = apsw.Connection(":memory:")
+    connection = cast("SqliteConnection", apsw.Connection(":memory:"))
     try:
         connection.execute(f"PRAGMA page_size = {page_size}").fetchall()
         image = bytearray(connection.serialize("main"))

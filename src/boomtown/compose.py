@@ -104,6 +104,8 @@ async def open_server(
         await _ensure_operator_key(data, host)
         await manager.tell_leftovers()
         shutdown = asyncio.Event()
+        # What cannot be made durable any more is not served any more; `host.failure` says why.
+        host.on_failure = lambda _: shutdown.set()
         chaos = parts.make_chaos(manager)
         if chaos is not None:
             await stack.enter_async_context(chaos)
@@ -183,6 +185,7 @@ class _Parts:
             entropy=self._entropy,
             secrets=self._secrets,
             durability=Durability(self._settings.durability),
+            commit_path=CommitPathKind(self._settings.commit_path),
             limits=self._settings.limits.runtime,
             bindings={
                 "CLOCK": self._clock,
@@ -213,10 +216,10 @@ class _Parts:
     ) -> FrontServices:
         return FrontServices(
             host=host,
+            objects=ObjectInspector(host),
             settings=FrontSettings(
                 version=version("boomtown"),
                 no_auth=self._settings.no_auth,
-            objects=ObjectInspector(host),
                 allow_local_git=self._settings.allow_local_git,
                 public_classes=public_classes,
                 allowed_origins=(),

@@ -49,6 +49,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     port: int = DEFAULT_PORT  # 0: a free one
     data_dir: Path = DEFAULT_DATA_DIR
     durability: str = "full"  # or "process"
+    commit_path: str = "log"  # or "files": each database syncs its own log
     no_auth: bool = False
     allow_local_git: bool = False  # file:// and absolute paths as git addresses
     is_development: bool = False  # `boomtown dev`: faults on demand; no setting of a user's
@@ -63,6 +64,7 @@ class _ServerTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     port: int | None = None
     data_dir: str | None = None
     durability: str | None = None
+    commit_path: str | None = None
     no_auth: bool | None = None
     allow_local_git: bool | None = None
     role_templates: str | None = None
@@ -140,6 +142,8 @@ def _check(settings: Settings) -> None:
         problem = f"port: {settings.port} is not a port"
     elif settings.durability not in ("full", "process"):
         problem = f'durability: "{settings.durability}" is neither "full" nor "process"'
+    elif settings.commit_path not in ("log", "files"):
+        problem = f'commit_path: "{settings.commit_path}" is neither "log" nor "files"'
     elif settings.no_auth and settings.host not in LOOPBACK:
         problem = "no_auth: only for a server that is bound to loopback"
     if problem:

@@ -116,6 +116,4 @@ def test_the_sweep_catches(plan: Plan) -> None:
 )
 def test_the_sweep_of_two_lives_catches(plan: Plan) -> None:
     report = sweep(CommitLogStory(plan), SweepPlan(patterns=2, every=4, first_ends=6))
-    assert report.bad > 0
-    assert report.first_bad is not None
-    assert report.first_bad.first_end.startswith("kill")
+    assert report.bad > 5

@@ -150,7 +150,6 @@ class Life:
             flusher=self._new_runner(),
             upkeeper=self._new_runner(),
             is_written=True,
-            on_broken=lambda _: None,
         )
         return await start_log(
             parts,
@@ -158,6 +157,7 @@ class Life:
             page_size=512,
             limits=self._plan.limits,
             instrument=SilentInstrument(),
+            on_broken=lambda _: None,
         )
 
     def _new_runner(self) -> StepRunner:

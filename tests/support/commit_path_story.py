@@ -75,6 +75,7 @@ class CommitPathStory:
             durability=self._durability,
             data_dir=DATA_DIR,
             instrument=SilentInstrument(),
+            on_broken=lambda _: None,
         )
         opened: list[Database] = []
         try:

@@ -127,6 +127,7 @@ class HostStory:
             entropy=entropy,
             limits=RuntimeLimits(),
             instrument=SilentInstrument(),
+            on_broken=lambda _: None,
         )
         return Host(
             classes={"Tally": Tally},

@@ -144,6 +144,7 @@ class World:
                 ),
                 data_dir=DATA_DIR,
                 instrument=SilentInstrument(),
+                on_broken=lambda _: None,
             )
             database = open_account(vfs.name, disk)
             try:

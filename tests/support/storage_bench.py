@@ -127,6 +127,7 @@ class StorageBench:
             durability=durability,
             data_dir=data_dir,
             instrument=SilentInstrument(),
+            on_broken=lambda _: None,
         )
         self._has_alarm = has_alarm
         self.open()

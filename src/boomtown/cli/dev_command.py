@@ -52,6 +52,12 @@ def dev(*, config: Path | None, as_json: bool, **flags: Any) -> None:
             terminal.fail(str(error), code="DATA_DIRECTORY_UNUSABLE")
         except PortInUse as error:
             terminal.fail(str(error), code="PORT_IN_USE")
+        except StorageFailed as error:
+            terminal.fail(str(error), code="STORAGE_FAILED")
+
+
+class StorageFailed(Exception):
+    """The disk refused a write or a sync; what was acknowledged before is kept."""
 
 
 async def _serve(settings: Settings, terminal: Terminal) -> None:
@@ -66,6 +72,9 @@ async def _serve(settings: Settings, terminal: Terminal) -> None:
         _say_ready(server, settings, terminal, clock.monotonic_ms() - before_ms)
         await server.shutdown.wait()
         terminal.fact(" stopping", event="stopping")
+        failure = server.host.failure
+    if failure is not None:
+        raise StorageFailed(f"stopped, because nothing more can be kept: {failure}")
     terminal.fact(" stopped", event="stopped")
 
 

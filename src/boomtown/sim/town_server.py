@@ -195,6 +195,7 @@ class TownServer:
             entropy=self._entropy,
             limits=limits,
             instrument=SilentInstrument(),
+            on_broken=lambda _: None,
         )
         bindings: dict[str, object] = {
             "CLOCK": world.clock,
@@ -220,8 +221,8 @@ class TownServer:
     def _make_services(self, host: Host) -> FrontServices:
         return FrontServices(
             host=host,
-            settings=FrontSettings(
             objects=ObjectInspector(host),
+            settings=FrontSettings(
                 version="simulated",
                 no_auth=False,
                 allow_local_git=False,

@@ -290,6 +290,7 @@ class World:
             entropy=self.entropy,
             limits=limits,
             instrument=SilentInstrument(),
+            on_broken=lambda _: None,
         )
         return Host(
             classes=scenario.classes,

@@ -44,6 +44,7 @@ class Office:
             durability=Durability.FULL,
             data_dir=self.data_dir,
             instrument=SilentInstrument(),
+            on_broken=lambda _: None,
         )
         self.index = AlarmIndex(
             data_dir=self.data_dir,
@@ -287,6 +288,7 @@ async def test_the_index_is_left_alone_while_a_checkpoint_has_it(tmp_path: Path)
         durability=Durability.FULL,
         data_dir=tmp_path,
         instrument=SilentInstrument(),
+        on_broken=lambda _: None,
     )
     index = AlarmIndex(
         data_dir=tmp_path,

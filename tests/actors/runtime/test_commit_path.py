@@ -41,6 +41,7 @@ class Desk:
             durability=durability,
             data_dir=DATA,
             instrument=self.instrument,
+            on_broken=lambda _: None,
         )
 
     def submit(self, commit: Commit) -> asyncio.Future[None]:
@@ -195,6 +196,7 @@ async def test_the_flush_thread_syncs_real_files(tmp_path: Path) -> None:
         durability=Durability.FULL,
         data_dir=tmp_path,
         instrument=SilentInstrument(),
+        on_broken=lambda _: None,
     )
     (tmp_path / "log").write_bytes(b"x")
     durable = path.submit(Commit(ObjectKey("C", "id"), tmp_path / "log", 1, 1))

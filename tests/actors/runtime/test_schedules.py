@@ -136,11 +136,13 @@ class World:
             durability=Durability.FULL,
             flush=OsFlush(),
             runner=FlushInline(),
+            log=None,
             options=DatabaseOptions(),
             clock=self.clock,
             entropy=SeededEntropy(1),
             limits=limits,
             instrument=SilentInstrument(),
+            on_broken=lambda _: None,
         )
         self.host = Host(
             classes={"Planner": Planner, "Plain": Plain},
