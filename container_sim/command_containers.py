@@ -1,0 +1,334 @@
+"""Containers that run any command: real processes of this server's, one group and ledger each.
+
+Theory of operation. `start` makes a folder for the instance with its ledger and an empty working
+folder, and gives birth to the command through the launcher (recorded_birth.py); it returns when
+the ledger has it. A watcher waits for the leader's exit, ends its group and whatever carries the
+instance's mark (so what an exec left too), removes the folder, and only then is it gone. Ports are
+loopback ports that are free at the start; the command learns them from `{port}` in its arguments
+and from `PORT` and `PORT_<n>` in its environment.
+
+If this server is killed, the kernel ends the leaders (Linux, parent-death signal); what they had
+started is named by the ledgers, and ended by the next entry before anything is served. Nothing is
+adopted. On exit everything is killed at once: there is no work to save that the owner could still
+be told of.
+
+As for agents (decisions 48) this is no security boundary: a command runs as the server's user and
+sees its network and its disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+
+from boomtown.clock import Clock
+from boomtown.container_sim.boot_order import INSTANCE_VARIABLE, TEST_RUN_VARIABLE
+from boomtown.container_sim.command_model import (
+    CommandFailed,
+    CommandOrder,
+    ExecOrder,
+    ExecOutcome,
+    NotListening,
+    PortAnswer,
+    PortRequest,
+    exit_code_of,
+)
+from boomtown.container_sim.instance import LEDGER_NAME, end_recorded
+from boomtown.container_sim.ledger import Ledger
+from boomtown.container_sim.output_ring import OutputRing
+from boomtown.container_sim.process_groups import signal_group
+from boomtown.container_sim.recorded_birth import spawn_recorded
+from boomtown.entropy import Entropy
+from boomtown.errors import BoomtownError
+from boomtown.ids import InstanceId, new_id
+from boomtown.limits import ContainerLimits
+
+FOLDER_NAME = "object_containers"  # in the data directory
+WORK_NAME = "work"
+_OWN_PREFIXES = ("BOOMTOWN_", "GASTOWN_")
+
+
+class CommandContainers:
+    """Satisfies boomtown.actors.runtime.container_port.ContainersPort. Use it as an async context
+    manager."""
+
+    def __init__(
+        self, data_dir: Path, clock: Clock, entropy: Entropy, *, limits: ContainerLimits
+    ) -> None:
+        self._folder = data_dir / FOLDER_NAME
+        self._clock = clock
+        self._entropy = entropy
+        self._limits = limits
+        self._tasks = asyncio.TaskGroup()
+        self._running: dict[CommandContainer, None] = {}
+        self._http: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in sorted(path for path in self._folder.iterdir() if path.is_dir()):
+            is_gone = await end_recorded(
+                folder / LEDGER_NAME,
+                InstanceId(folder.name),
+                kill_wait_ms=self._limits.kill_wait_ms_max,
+                clock=self._clock,
+            )
+            if is_gone:  # else it is tried again by the next life
+                shutil.rmtree(folder, ignore_errors=True)
+        self._http = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, force_close=True), auto_decompress=False
+        )
+        await self._tasks.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for container in list(self._running):
+            container.kill()
+        await self._tasks.__aexit__(None, None, None)
+        if self._http is not None:
+            await self._http.close()
+
+    async def start(self, order: CommandOrder) -> CommandContainer:
+        """A running container. Raises CommandFailed; nothing runs then. A program that cannot be
+        executed is one that ends with exit code 127."""
+        assert self._http is not None, "enter the containers first"
+        instance_id = InstanceId(
+            new_id(self._clock.now_ms(), self._entropy, label="containers.instance")
+        )
+        folder = self._folder / instance_id
+        work = folder / WORK_NAME
+        work.mkdir(mode=0o700, parents=True)
+        ledger = Ledger(folder / LEDGER_NAME)
+        output = OutputRing(self._clock, bytes_max=self._limits.agent_output_bytes_max)
+        ports = _free_ports(order.ports)
+        environment = _environment(order.env, instance_id, ports)
+        process: Process | None = None
+        try:
+            process = await spawn_recorded(
+                [_filled(word, ports) for word in order.argv],
+                folder=work,
+                environment=environment,
+                stdin=DEVNULL,
+                stdout=output.write_descriptor,
+                stderr=STDOUT,
+                ledger=ledger,
+                session_id=None,
+            )
+        except (OSError, ValueError, BoomtownError) as error:
+            raise CommandFailed(f"the container failed to start: {error}") from error
+        finally:
+            output.close_write_end()
+            if process is None:
+                output.close()
+                ledger.close()
+                shutil.rmtree(folder, ignore_errors=True)
+        container = CommandContainer(
+            process,
+            instance_id,
+            folder=folder,
+            ledger=ledger,
+            output=output,
+            ports=ports,
+            environment=environment,
+            clock=self._clock,
+            limits=self._limits,
+            http=self._http,
+        )
+        self._running[container] = None
+        self._tasks.create_task(self._watch(container), name=f"container-{instance_id}")
+        return container
+
+    async def _watch(self, container: CommandContainer) -> None:
+        try:
+            await container.bring_to_end()
+        finally:
+            del self._running[container]
+
+    def pids(self) -> list[int]:
+        """The leaders of the containers that run."""
+        return [container.pid for container in self._running]
+
+
+class CommandContainer:
+    """One running command; satisfies container_port.RunningContainer."""
+
+    def __init__(
+        self,
+        process: Process,
+        instance_id: InstanceId,
+        *,
+        folder: Path,
+        ledger: Ledger,
+        output: OutputRing,
+        ports: Mapping[int, int],
+        environment: dict[str, str],
+        clock: Clock,
+        limits: ContainerLimits,
+        http: aiohttp.ClientSession,
+    ) -> None:
+        self.output = output
+        self._process = process
+        self._instance_id = instance_id
+        self._folder = folder
+        self._ledger = ledger
+        self._ports = ports
+        self._environment = environment
+        self._clock = clock
+        self._limits = limits
+        self._http = http
+        self._gone: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    async def wait_gone(self) -> int:
+        """The exit code, once no process of the container lives; 128 + n for signal n."""
+        return await asyncio.shield(self._gone)
+
+    async def bring_to_end(self) -> None:
+        """Wait for the leader's exit, then end and remove everything of it; for the watcher."""
+        code = await self._process.wait()
+        while not await end_recorded(
+            self._folder / LEDGER_NAME,
+            self._instance_id,
+            kill_wait_ms=self._limits.kill_wait_ms_max,
+            clock=self._clock,
+        ):
+            continue  # stuck in the kernel: never reported gone while it lives
+        self.output.close()
+        self._ledger.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._gone.set_result(exit_code_of(code))
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the leader; nothing happens when it has ended."""
+        if self._process.returncode is None:
+            self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """End the container; `wait_gone` says when it is."""
+        if self._process.returncode is None:
+            signal_group(self._process.pid, signal.SIGKILL)
+
+    async def fetch(self, port: int, request: PortRequest) -> PortAnswer:
+        """Ask a port. Raises NotListening; ConnectionError where the connection breaks."""
+        number = self._ports.get(port)
+        if number is None or self._process.returncode is not None:
+            raise NotListening(f"The container is not listening to port {port}")
+        try:
+            async with self._http.request(
+                request.method,
+                f"http://127.0.0.1:{number}{request.target}",
+                headers=list(request.headers),
+                data=request.body or None,
+                allow_redirects=False,
+            ) as answer:
+                body = await answer.content.read(self._limits.port_answer_bytes_max + 1)
+                while not answer.content.at_eof() and len(body) <= (
+                    self._limits.port_answer_bytes_max
+                ):
+                    body += await answer.content.read(self._limits.port_answer_bytes_max)
+                if len(body) > self._limits.port_answer_bytes_max:
+                    raise ConnectionError("The container's answer is larger than its bound")
+                return PortAnswer(
+                    status=answer.status,
+                    headers=tuple((name, value) for name, value in answer.headers.items()),
+                    body=body,
+                )
+        except aiohttp.ClientConnectorError as error:
+            raise NotListening(f"The container is not listening to port {port}") from error
+        except aiohttp.ClientError as error:
+            raise ConnectionError(f"The connection to port {port} was lost: {error}") from error
+
+    async def run(self, order: ExecOrder) -> ExecOutcome:
+        """Run a program beside the leader, to its end. Raises CommandFailed where it cannot be
+        started. What it leaves running lives as long as the container."""
+        bytes_max = self._limits.agent_output_bytes_max
+        stdout = OutputRing(self._clock, bytes_max=bytes_max)
+        stderr = OutputRing(self._clock, bytes_max=bytes_max)
+        try:
+            process = await spawn_recorded(
+                order.argv,
+                folder=Path(order.folder) if order.folder else self._folder / WORK_NAME,
+                environment=self._environment | order.env,
+                stdin=PIPE,
+                stdout=stdout.write_descriptor,
+                stderr=stderr.write_descriptor,
+                ledger=self._ledger,
+                session_id=None,
+            )
+            stdout.close_write_end()
+            stderr.close_write_end()
+            try:
+                code = await _feed_and_wait(process, order.stdin)
+            except BaseException:
+                signal_group(process.pid, signal.SIGKILL)
+                raise
+        except (OSError, ValueError, BoomtownError) as error:
+            raise CommandFailed(f"the program failed to start: {error}") from error
+        finally:
+            stdout.close()
+            stderr.close()
+        return ExecOutcome(exit_code=exit_code_of(code), stdout=stdout.text(), stderr=stderr.text())
+
+
+async def _feed_and_wait(process: Process, data: bytes) -> int:
+    assert process.stdin is not None
+    try:
+        process.stdin.write(data)
+        await process.stdin.drain()
+        process.stdin.close()
+    except ConnectionError:
+        process.stdin.close()  # it reads nothing, or has ended
+    return await process.wait()
+
+
+def _free_ports(ports: tuple[int, ...]) -> dict[int, int]:
+    """A free loopback port for each. Another program may take one before the command does, as
+    for any program that is told its port."""
+    held: list[socket.socket] = []
+    try:
+        for _ in ports:
+            listener = socket.socket()
+            held.append(listener)
+            listener.bind(("127.0.0.1", 0))
+        return {port: held[at].getsockname()[1] for at, port in enumerate(ports)}
+    finally:
+        for listener in held:
+            listener.close()
+
+
+def _environment(
+    own: Mapping[str, str], instance_id: InstanceId, ports: Mapping[int, int]
+) -> dict[str, str]:
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(_OWN_PREFIXES)
+    }
+    if TEST_RUN_VARIABLE in os.environ:
+        environment[TEST_RUN_VARIABLE] = os.environ[TEST_RUN_VARIABLE]
+    for port, number in ports.items():
+        environment[f"PORT_{port}"] = str(number)
+    if ports:
+        environment["PORT"] = str(next(iter(ports.values())))
+    return environment | dict(own) | {INSTANCE_VARIABLE: instance_id}
+
+
+def _filled(word: str, ports: Mapping[int, int]) -> str:
+    for port, number in ports.items():
+        word = word.replace("{port}", str(number)).replace(f"{{port_{port}}}", str(number))
+    return word
