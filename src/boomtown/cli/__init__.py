@@ -13,6 +13,9 @@ from boomtown.cli.chaos_command import chaos
 from boomtown.cli.demo_command import demo
 from boomtown.cli.dev_command import dev
 from boomtown.cli.doctor_command import doctor
+from boomtown.cli.forge_command import forge
+from boomtown.cli.objects_command import alarms, inspect, ls, sql
+from boomtown.cli.serve_command import serve
 from boomtown.cli.sim_command import sim
 from boomtown.cli.status_command import status
 
@@ -25,6 +28,6 @@ def main() -> None:
     """Durable actors for Python, and the town of coding agents that lives on them."""
 
 
-for command in (dev, demo, status, doctor, chaos, sim):
+for command in (dev, demo, status, doctor, chaos, sim, forge, serve, ls, inspect, sql, alarms):
     command.epilog = EXIT_CODES
     main.add_command(command)
