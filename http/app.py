@@ -13,6 +13,7 @@ drain; compose then drains the containers, stops listening, and closes the host 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable
@@ -25,14 +26,15 @@ from boomtown.http.authentication import identify
 from boomtown.http.authorization import authorize
 from boomtown.http.calls import Answered, Call, Route
 from boomtown.http.error_responses import error_response, failure_of
-from boomtown.http.operator_keys import OperatorKeys
 from boomtown.http.feed_streams import FEED_END, end_streams
 from boomtown.http.object_sockets import OPEN_SOCKETS, close_open_sockets
+from boomtown.http.operator_keys import OperatorKeys
 from boomtown.http.owner_directory import OwnerDirectory
 from boomtown.http.payloads import payload
 from boomtown.http.request_log import REQUEST_ID_HEADER, log_request, new_request_id
 from boomtown.http.route_table import ROUTES
 from boomtown.http.services import SERVICES, FrontServices
+from boomtown.http.tickets import TICKETS, Tickets
 from boomtown.wire import encode_json
 
 logger = logging.getLogger("boomtown.http")
@@ -53,10 +55,13 @@ def make_app(services: FrontServices) -> web.Application:
         middlewares=[answer_every_request, check_origin],
     )
     app[SERVICES] = services
-    app.on_response_prepare.append(_write_headers)
-    directory = OwnerDirectory(services.host, services.limits)
     app[OPEN_SOCKETS] = {}
     app.on_shutdown.append(close_open_sockets)
+    app.on_response_prepare.append(_write_headers)
+    app[TICKETS] = Tickets(clock=services.clock, secrets=services.secrets, limits=services.limits)
+    app[FEED_END] = asyncio.Event()
+    app.on_shutdown.append(end_streams)
+    directory = OwnerDirectory(services.host, services.limits)
     keys = OperatorKeys(services.host, directory, services.limits)
     for route in ROUTES:
         endpoint = _endpoint(services, directory, keys, route)

@@ -23,6 +23,7 @@ from boomtown.http.principals import (
     SessionBearer,
 )
 from boomtown.http.services import FrontServices
+from boomtown.http.tickets import TICKETS
 from boomtown.http.tokens import SessionClaims
 
 _BEARER = "bearer "
@@ -31,8 +32,12 @@ _BEARER = "bearer "
 async def identify(
     services: FrontServices, keys: OperatorKeys, route: Route, request: web.Request
 ) -> Principal:
-    """Who sends the request. Raises AccessDenied(UNAUTHENTICATED) for a credential that is none
-    of ours or is over."""
+    """Who sends the request. Raises AccessDenied: UNAUTHENTICATED for a credential that is none
+    of ours or is over, TICKET_INVALID for such a ticket."""
+    ticket = request.query.get("ticket")
+    if route.ticket is not None and ticket is not None:
+        tickets = request.config_dict[TICKETS]
+        return tickets.redeem(ticket, kind=route.ticket, path=request.match_info)
     credential = find_credential(request)
     if credential is None:
         if not services.settings.no_auth:

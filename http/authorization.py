@@ -33,6 +33,7 @@ from boomtown.http.principals import (
     Operator,
     Principal,
     SessionBearer,
+    TicketBearer,
     is_allowed,
 )
 from boomtown.http.services import LOCAL_OWNER, FrontServices
@@ -76,7 +77,11 @@ async def authorize(
         case Nobody():
             return Caller(kind=CallerKind.OPERATOR, user_id="")
         case Operator():
+            if not {Credential.OPERATOR, Credential.NONE} & set(route.credentials):
+                raise AccessDenied(ErrorCode.FORBIDDEN_SCOPE, _NOT_FOR_THIS)
             return await _authorize_operator(directory, route, principal, path)
+        case TicketBearer():
+            return await _authorize_operator(directory, route, principal.operator, path)
         case SessionBearer():
             return await _authorize_session(services, route, principal.claims, path)
         case ContainerBearer():
@@ -88,7 +93,8 @@ def needed_scope(route: Route) -> KeyScope:
     are the administrator's."""
     if route.path.startswith(("/api/owners", "/api/objects", "/api/alarms")):
         return KeyScope.ADMIN
-    return KeyScope.READ if route.method == "GET" else KeyScope.OPERATE
+    is_reading = route.method == "GET" or route.path == "/api/tickets"  # has the scope of its maker
+    return KeyScope.READ if is_reading else KeyScope.OPERATE
 
 
 def _check_path(path: Mapping[str, str]) -> None:
@@ -103,8 +109,6 @@ def _check_path(path: Mapping[str, str]) -> None:
 async def _authorize_operator(
     directory: OwnerDirectory, route: Route, operator: Operator, path: Mapping[str, str]
 ) -> Caller:
-    if not {Credential.OPERATOR, Credential.NONE} & set(route.credentials):
-        raise AccessDenied(ErrorCode.FORBIDDEN_SCOPE, _NOT_FOR_THIS)
     if not is_allowed(operator.scope, needed=needed_scope(route)):
         raise AccessDenied(ErrorCode.FORBIDDEN_SCOPE)
     owner = operator.owner

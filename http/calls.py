@@ -26,6 +26,7 @@ from boomtown.http.operator_keys import OperatorKeys
 from boomtown.http.owner_calls import view_of
 from boomtown.http.principals import Principal
 from boomtown.http.services import FrontServices
+from boomtown.http.tickets import TicketKind
 from boomtown.ids import AgentId, BeadId, RigId, TownId
 from boomtown.wire import decode_json_as, ms_from_iso
 
@@ -42,6 +43,7 @@ class Credential(enum.StrEnum):
     SESSION = "session"
     CONTAINER = "container"
     MAYOR = "mayor"
+    TICKET = "ticket"
 
 
 class Lateness(enum.StrEnum):
@@ -64,6 +66,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     body: Any = Body  # its shape; `dict` for a merge patch
     answer: Any = None  # the shape of `data`, for the OpenAPI document
     lateness: Lateness = Lateness.REFUSED
+    ticket: TicketKind | None = None  # of a socket: what `?ticket=` must be for
 
     @property
     def takes_idempotency_key(self) -> bool:

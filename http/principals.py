@@ -32,7 +32,13 @@ class ContainerBearer(msgspec.Struct, frozen=True):
     claims: ContainerClaims
 
 
-Principal = Nobody | Operator | SessionBearer | ContainerBearer
+class TicketBearer(msgspec.Struct, frozen=True):
+    """Whoever shows a ticket, in the name of the operator that asked for it."""
+
+    operator: Operator
+
+
+Principal = Nobody | Operator | SessionBearer | ContainerBearer | TicketBearer
 
 
 def is_allowed(scope: KeyScope, *, needed: KeyScope) -> bool:

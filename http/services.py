@@ -42,6 +42,8 @@ class TownStub(Protocol):
 
     async def query(self, request: QuestionRequest, /) -> Answer: ...
 
+    async def next_changes(self, request: QuestionRequest, wait_ms: int, /) -> Answer: ...
+
 
 class ObjectNamespace(Protocol):
     """All objects of one class. A stub is untyped: its methods are the class's own."""
@@ -55,8 +57,6 @@ class ObjectHost(Protocol):
     def namespace(self, class_name: str, /) -> ObjectNamespace: ...
 
 
-class FaultsOnDemand(Protocol):
-    """boomtown.container_sim.chaos.Chaos."""
 class ObjectsInspected(Protocol):
     """boomtown.actors.runtime.inspection.ObjectInspector."""
 
@@ -80,6 +80,8 @@ class ObjectsInspected(Protocol):
     ) -> SqlAnswer | None: ...
 
 
+class FaultsOnDemand(Protocol):
+    """boomtown.container_sim.chaos.Chaos."""
 
     def arm(
         self,
@@ -113,9 +115,9 @@ class FrontServices(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that a request may need."""
 
     host: ObjectHost
+    objects: ObjectsInspected  # the same host's, for its administrator
     settings: FrontSettings
     tokens: Tokens
-    objects: ObjectsInspected  # the same host's, for its administrator
     clock: Clock
     secrets: Secrets
     entropy: Entropy

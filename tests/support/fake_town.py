@@ -18,6 +18,7 @@ from boomtown.actors.town.model import RigConfig, TownConfig
 from boomtown.error_codes import ErrorCode
 from boomtown.errors import error_for
 from boomtown.ids import RigId, TownId
+from support.feed_answers import feed_answers
 from support.roster_fakes import roster_answers
 
 AT_MS = 1_800_000_000_123
@@ -156,6 +157,10 @@ SESSION_VIEW = v.SessionView(
     pid=7,
     claimed_at=AT_MS,
     instance_id=INSTANCE,
+    restored_from=None,
+    ended_by=None,
+    kept_worktree=None,
+    freed=False,
 )
 EVENT_VIEW = v.EventView(
     seq=1,
@@ -195,6 +200,7 @@ def _list(*items: Any) -> v.ListView:
 
 
 VIEWS: dict[type, v.View] = {
+    **feed_answers(),
     **roster_answers(AGENT_VIEW),
     c.RenameTown: TOWN_VIEW,
     c.UpdateConfig: v.ConfigView(config=TownConfig()),
@@ -283,6 +289,9 @@ class FakeTown:
     async def query(self, request: q.QuestionRequest) -> v.Answer:
         self.questions.append(request)
         return self._answer(type(request.question))
+
+    async def next_changes(self, request: q.QuestionRequest, wait_ms: int) -> v.Answer:
+        return await self.query(request)
 
     def _answer(self, kind: type) -> v.Answer:
         scripted = self.answers.get(kind)
