@@ -178,10 +178,11 @@ SESSION_MUTANTS: tuple[Mutant, ...] = (
             ),
             Edit(
                 _BODY_REPORTS,
-                "    session = get_session(tx, event.session_id)\n    reason = event.reason",
+                "    session = get_session(tx, event.session_id)\n"
+                "    if event.kept_worktree is not None:\n",
                 "    speaker = get_session(tx, event.session_id)\n"
                 "    session = find_live_session(tx, speaker.agent_id) or speaker\n"
-                "    reason = event.reason",
+                "    if event.kept_worktree is not None:\n",
             ),
         ),
         tests=(
