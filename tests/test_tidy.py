@@ -32,6 +32,7 @@ RANKS = {
     "boomtown.monitoring": 5,
     "boomtown.client": 5,
     "boomtown.http": 6,
+    "boomtown.served_classes": 7,
     "boomtown.settings": 7,
     "boomtown.data_directory": 7,
     "boomtown.compose": 7,
