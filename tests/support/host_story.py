@@ -16,14 +16,17 @@ from typing import Any
 
 import apsw
 
+from boomtown.actors.runtime.commit_log import WholeSteps
+from boomtown.actors.runtime.commit_log_start import CommitLogParts
 from boomtown.actors.runtime.commit_path import FlushInline
 from boomtown.actors.runtime.database import DatabaseOptions
 from boomtown.actors.runtime.durable_object import DurableObject
 from boomtown.actors.runtime.host import Host
+from boomtown.actors.runtime.log_disk import LogDisk
 from boomtown.actors.runtime.ports import Durability, FlushPort, SilentInstrument
 from boomtown.actors.runtime.runtime_errors import DurableObjectError
 from boomtown.actors.runtime.sqlite_backend import SqliteBackend
-from boomtown.limits import RuntimeLimits
+from boomtown.limits import CommitLogLimits, RuntimeLimits
 from boomtown.sim.choices import Choices, ChosenEntropy, CountingSecrets
 from boomtown.sim.disk import Disk, MachineStopped
 from boomtown.sim.sweep import OK, Ledger
@@ -32,6 +35,15 @@ from boomtown.sim.virtual_loop import START_MS, VirtualClock, VirtualLoop, run_v
 
 DATA_DIR = Path("/data")
 ROUNDS = 3
+# Small enough that segments fill, and are used again in a second life.
+LOG_LIMITS = CommitLogLimits(
+    segment_bytes=32_768,
+    segments_max=3,
+    record_bytes_max=24_000,
+    wal_bytes_kept_max=16_000,
+    template_files_max=2,
+    name_bytes_max=512,
+)
 NAMES = ("a", "b", "c")
 STOPPED = (MachineStopped, apsw.Error, DurableObjectError, OSError)
 
@@ -68,9 +80,12 @@ class HostStory:
         *,
         durability: Durability = Durability.FULL,
         flush_of: Callable[[Disk], FlushPort] = DiskFlush,
+        log_disk_of: Callable[[Disk], LogDisk] | None = None,
     ) -> None:
+        """With `log_disk_of`, commits go to the shared log on that disk."""
         self._durability = durability
         self._flush_of = flush_of
+        self._log_disk_of = log_disk_of
 
     def work(self, disk: Disk, ledger: Ledger) -> None:
         with contextlib.suppress(*STOPPED):
@@ -113,6 +128,16 @@ class HostStory:
 
         return run_virtually(live, choices)
 
+    def _log_parts(self, disk: Disk) -> CommitLogParts | None:
+        if self._log_disk_of is None:
+            return None
+        return CommitLogParts(
+            disk=self._log_disk_of(disk),
+            flusher=WholeSteps(FlushInline()),
+            upkeeper=WholeSteps(FlushInline()),
+            is_written=True,
+        )
+
     def _new_host(self, vfs: SimulatedVfs, clock: VirtualClock, choices: Choices) -> Host:
         entropy = ChosenEntropy(choices)
         backend = SqliteBackend(
@@ -121,11 +146,11 @@ class HostStory:
             durability=self._durability,
             flush=self._flush_of(vfs.disk),
             runner=FlushInline(),
-            log=None,
+            log=self._log_parts(vfs.disk),
             options=DatabaseOptions(vfs=vfs.name, make_folders=folder_maker(vfs.disk)),
             clock=clock,
             entropy=entropy,
-            limits=RuntimeLimits(),
+            limits=RuntimeLimits(log=LOG_LIMITS),
             instrument=SilentInstrument(),
             on_broken=lambda _: None,
         )
