@@ -13,7 +13,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -32,6 +32,7 @@ class Way(enum.Enum):
     STEP = "a step of .ci/run"
     RUN = "run to its end, which is a success"
     SERVE = "run beside the rest of the page, and ended by SIGTERM"
+    FORGE = "the same, for a forge"
 
 
 COMMANDS = {
@@ -50,6 +51,26 @@ COMMANDS = {
     ".venv/bin/boomtown sim --seeds 3 --hours 0.1": Way.RUN,
     ".venv/bin/boomtown sim scenarios": Way.RUN,
     ".venv/bin/python examples/counter.py": Way.RUN,
+    "git init --quiet --bare --initial-branch=main forge/repos/acme/widgets.git": Way.RUN,
+    "git clone --quiet forge/repos/acme/widgets.git desk": Way.RUN,
+    "git -C desk -c user.name=Ann -c user.email=ann@localhost"
+    " commit --quiet --allow-empty -m Begin": Way.RUN,
+    "git -C desk push --quiet origin HEAD:refs/heads/main": Way.RUN,
+    "echo widget > desk/widget.txt && git -C desk add widget.txt": Way.RUN,
+    "git -C desk -c user.name=Ann -c user.email=ann@localhost"
+    ' commit --quiet -m "Add a widget"': Way.RUN,
+    "git -C desk push --quiet origin HEAD:refs/heads/work": Way.RUN,
+    ".venv/bin/boomtown forge serve": Way.FORGE,
+    '.venv/bin/boomtown forge pr open acme/widgets --head work --title "Add a widget"': Way.RUN,
+    ".venv/bin/boomtown forge pr list acme/widgets": Way.RUN,
+    ".venv/bin/boomtown forge check set acme/widgets 1 test failed"
+    ' --log "widget.txt: too short"': Way.RUN,
+    ".venv/bin/boomtown forge thread add acme/widgets 1"
+    ' --path widget.txt --line 1 --body "Which?"': Way.RUN,
+    ".venv/bin/boomtown forge thread resolve acme/widgets 1 PRRT_2": Way.RUN,
+    ".venv/bin/boomtown forge review list acme/widgets 1": Way.RUN,
+    ".venv/bin/boomtown forge pr merge acme/widgets 1": Way.RUN,
+    ".venv/bin/boomtown forge pr list acme/widgets --state closed": Way.RUN,
 }
 # Pages whose blocks are run by a test of their own.
 RUN_BY = {"docs/testing.md": "tests/boomtown/testing/test_pytest_plugin.py"}
@@ -130,7 +151,9 @@ class Walk:
             case Way.STEP:
                 assert line.command in (ROOT / ".ci" / "run").read_text().splitlines()
             case Way.SERVE:
-                self._serve(recipe_of(line.command.removeprefix("make ")))
+                self._serve(recipe_of(line.command.removeprefix("make ")), self._listens)
+            case Way.FORGE:
+                self._serve(line.command, (self._folder / "forge" / "address").exists)
             case Way.RUN:
                 done = self._run("sh", "-c", shell_line(line.command))
                 said = [_NUMBER.sub("#", text.strip()) for text in done.splitlines()]
@@ -145,7 +168,7 @@ class Walk:
             self._server.terminate()
             assert self._server.wait(timeout=BOUND_S) == 0
 
-    def _serve(self, command: str) -> None:
+    def _serve(self, command: str, listens: Callable[[], bool]) -> None:
         assert self._server is None, "one server for each page"
         # `exec`, so that the signal reaches the server and not a shell before it.
         self._server = subprocess.Popen(
@@ -154,7 +177,7 @@ class Walk:
             env=self._environment,
             stdout=subprocess.DEVNULL,
         )
-        wait_for(self._listens, "the server listens")
+        wait_for(listens, "the server listens")
 
     def _listens(self) -> bool:
         assert self._server is not None
