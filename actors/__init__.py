@@ -1,5 +1,6 @@
 """Durable objects for Python: the runtime's public names."""
 
+from boomtown.actors.runtime.container_port import Command as Command
 from boomtown.actors.runtime.durable_object import AlarmInfo as AlarmInfo
 from boomtown.actors.runtime.durable_object import DurableObject as DurableObject
 from boomtown.actors.runtime.durable_object import DurableObjectState as DurableObjectState
@@ -11,6 +12,9 @@ from boomtown.actors.runtime.host import Host as Host
 from boomtown.actors.runtime.host import HostStatistics as HostStatistics
 from boomtown.actors.runtime.namespace import DurableObjectStub as DurableObjectStub
 from boomtown.actors.runtime.namespace import Namespace as Namespace
+from boomtown.actors.runtime.object_container import ContainerExit as ContainerExit
+from boomtown.actors.runtime.object_container import ContainerPort as ContainerPort
+from boomtown.actors.runtime.object_container import ObjectContainer as ObjectContainer
 from boomtown.actors.runtime.object_ids import DurableObjectId as DurableObjectId
 from boomtown.actors.runtime.outgoing_fetch import fetch as fetch
 from boomtown.actors.runtime.ports import Durability as Durability
@@ -35,6 +39,9 @@ __all__ = [
     "AlarmInfo",
     "CallCycleError",
     "CloseEvent",
+    "Command",
+    "ContainerExit",
+    "ContainerPort",
     "Cron",
     "DataCloneError",
     "Durability",
@@ -50,6 +57,7 @@ __all__ = [
     "HostStatistics",
     "Namespace",
     "NoSuchMethod",
+    "ObjectContainer",
     "ObjectReset",
     "OutsideTurnError",
     "ReadyState",

@@ -52,7 +52,7 @@ class CommandFailed(Exception):
     """A container, or a program in one, could not be started; nothing of it runs."""
 
 
-class NotListening(Exception):
+class NotListening(ConnectionError):
     """Nothing in the container listens on the port."""
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Protocol, TypeVar
 
 import msgspec
 
+from boomtown.actors.runtime.container_port import Command
 from boomtown.actors.runtime.environment import Env
 from boomtown.actors.runtime.hibernation import ObjectSockets
+from boomtown.actors.runtime.object_container import ObjectContainer
 from boomtown.actors.runtime.object_gates import ObjectGates
 from boomtown.actors.runtime.object_ids import DurableObjectId
 from boomtown.actors.runtime.ports import ObjectGate
@@ -61,9 +63,16 @@ class DurableObjectState:
     """`ctx`: the identity and storage of an object, and what it may ask of the runtime. Every
     method is for the object's own turns."""
 
-    def __init__(self, owner: StateOwner, object_id: DurableObjectId, storage: Storage) -> None:
+    def __init__(
+        self,
+        owner: StateOwner,
+        object_id: DurableObjectId,
+        storage: Storage,
+        container: ObjectContainer | None,
+    ) -> None:
         self.id = object_id
         self.storage = storage
+        self.container = container  # None unless the class has one, and the host containers
         self._owner = owner
 
     def block_concurrency_while(self, callback: Callable[[], Awaitable[T]]) -> asyncio.Future[T]:
@@ -82,7 +91,7 @@ class DurableObjectState:
         """
         try:
             self._owner.check_turn("ctx.wait_until")
-        except DurableObjectError:
+        except Exception:
             if isinstance(work, Coroutine):
                 work.close()
             raise
@@ -192,11 +201,13 @@ class DurableObject:
     """Base of every class of durable objects.
 
     Public methods can be called by stubs. Handlers: `fetch(request)`, `alarm()` or `alarm(info)`,
-    `on_schedule(name, payload)`, and of hibernatable sockets `web_socket_message(ws, message)`, `web_socket_close(ws, code,
-    reason, was_clean)` and `web_socket_error(ws, error)`, where `error` is a text. A subclass
-    that has a constructor calls this one; what must be awaited before the first event goes into
-    `ctx.block_concurrency_while`.
+    `on_schedule(name, payload)`, and of hibernatable sockets `web_socket_message(ws, message)`,
+    `web_socket_close(ws, code, reason, was_clean)` and `web_socket_error(ws, error)`, where
+    `error` is a text. A subclass that has a constructor calls this one; what must be awaited
+    before the first event goes into `ctx.block_concurrency_while`.
     """
+
+    container: ClassVar[Command | None] = None  # what `ctx.container` starts
 
     ctx: DurableObjectState
     env: Env

@@ -28,6 +28,8 @@ from boomtown.actors.runtime import alarm_events
 from boomtown.actors.runtime.actor_class import ActorClass
 from boomtown.actors.runtime.alarm_index import AlarmRow
 from boomtown.actors.runtime.alarms import AlarmOutcome
+from boomtown.actors.runtime.container_port import Command, ContainersPort
+from boomtown.actors.runtime.container_slots import ContainerSlots
 from boomtown.actors.runtime.durable_object import DurableObject
 from boomtown.actors.runtime.environment import Env, ServiceBinding, binding_name
 from boomtown.actors.runtime.exchange import Request, Response
@@ -37,6 +39,7 @@ from boomtown.actors.runtime.instance import LiveObject, Stage
 from boomtown.actors.runtime.local_backend import make_local_backend
 from boomtown.actors.runtime.loop_hook import LoopHook, install_hook
 from boomtown.actors.runtime.namespace import Connection, Namespace
+from boomtown.actors.runtime.object_container import ObjectContainer
 from boomtown.actors.runtime.open_databases import Evictable, OpenDatabases
 from boomtown.actors.runtime.outgoing_calls import HostCalls
 from boomtown.actors.runtime.outgoing_fetch import HttpClient
@@ -91,6 +94,7 @@ class Host:
         backend: StorageBackend | None = None,
         prevent_eviction: Collection[str] = (),
         http_client: HttpClient | None = None,
+        containers: ContainersPort | None = None,
     ) -> None:
         self.data_dir = data_dir
         self.limits = limits or RuntimeLimits()
@@ -106,6 +110,7 @@ class Host:
         self._closing: dict[ObjectKey, asyncio.Task[None]] = {}
         self._sockets = HostSockets(self._find_or_activate, clock=clock, limits=self.limits)
         self._calls = HostCalls(clock=clock, limits=self.limits, http_client=http_client)
+        self._containers = ContainerSlots(containers, clock=clock)
         self._wheel = IdleWheel(
             clock,
             idle_ms=self.limits.idle_ms,
@@ -181,6 +186,7 @@ class Host:
             else:
                 self._evict(live, "shutdown")
         self._sockets.disconnect_all()
+        await self._containers.aclose()
         await self._calls.aclose()
         while self._closing:
             await asyncio.wait(list(self._closing.values()))
@@ -382,6 +388,7 @@ class Host:
             clock=self._clock,
             limits=self.limits,
             sockets_of=self._sockets.get,
+            container_of=self._container_of,
             on_broken=self._object_broke,
         )
         live.gates.outbound = self._calls.fetch
@@ -398,12 +405,17 @@ class Host:
             )
         return live
 
+    def _container_of(self, live: LiveObject, command: Command | None) -> ObjectContainer | None:
+        slot = self._containers.attach(live.key, command)
+        return None if slot is None else ObjectContainer(slot, live, self._calls)
+
     def _object_broke(self, live: LiveObject) -> None:
         # Its storage is closed in the next pass: the code that broke it is still on the stack.
         assert self._hook is not None
         if self._live.get(live.key) is live:
             del self._live[live.key]
             self._sockets.disconnect(live.key)
+            self._containers.let_go(live.key)
         self._instrument.object_stopped(live.key, "reset")
         storage = live.take_broken_storage()
         if storage is not None:
@@ -423,6 +435,7 @@ class Host:
         self._instrument.object_stopped(live.key, reason)
         storage = live.evict()
         self._sockets.hibernate(live.key)
+        self._containers.let_go(live.key)
         if storage is not None:
             self._close_soon(live, storage)
 

@@ -21,12 +21,14 @@ from typing import Any, TypeVar
 from boomtown.actors.runtime import critical_sections
 from boomtown.actors.runtime.actor_class import ActorClass
 from boomtown.actors.runtime.alarms import AlarmOutcome
+from boomtown.actors.runtime.container_port import Command
 from boomtown.actors.runtime.durable_object import AlarmInfo, DurableObject, DurableObjectState
 from boomtown.actors.runtime.environment import Env
 from boomtown.actors.runtime.exchange import Response
 from boomtown.actors.runtime.hibernation import ObjectSockets
 from boomtown.actors.runtime.loop_hook import LoopHook
 from boomtown.actors.runtime.object_alarm import AlarmStart
+from boomtown.actors.runtime.object_container import ObjectContainer
 from boomtown.actors.runtime.object_gates import Finish, ObjectGates, keep
 from boomtown.actors.runtime.object_ids import NAME_BYTES_MAX, DurableObjectId
 from boomtown.actors.runtime.ports import ObjectKey
@@ -64,6 +66,7 @@ class LiveObject:
         clock: Clock,
         limits: RuntimeLimits,
         sockets_of: Callable[[ObjectKey, str | None], ObjectSockets],
+        container_of: Callable[[LiveObject, Command | None], ObjectContainer | None],
         on_broken: Callable[[LiveObject], None],
     ) -> None:
         self.key = key
@@ -78,6 +81,7 @@ class LiveObject:
         self._clock = clock
         self._limits = limits
         self._sockets_of = sockets_of
+        self._container_of = container_of
         self._on_broken = on_broken
         self._instance: DurableObject | None = None
         self.gates = ObjectGates(
@@ -103,7 +107,8 @@ class LiveObject:
             return False
         self.storage = storage
         object_id = DurableObjectId(self.key.object_id, name=told_name)
-        ctx = DurableObjectState(self, object_id, storage)
+        container = self._container_of(self, self._actor_class.python_class.container)
+        ctx = DurableObjectState(self, object_id, storage, container)
 
         def construct() -> None:
             try:

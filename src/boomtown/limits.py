@@ -162,6 +162,7 @@ class ContainerLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     eviction_wait_ms: int = 300_000
     agent_run_ms_max: int = 3_600_000
     agent_output_bytes_max: int = 1_048_576  # the newest of it is kept
+    port_answer_bytes_max: int = 33_554_432  # of a container's port, held in memory: 32 MiB
     git_command_ms_max: int = 600_000
     gate_ms_max: int = 600_000  # decisions 49
     merge_tries_max: int = 3  # decisions 49: not fast-forward, fetch and merge once more
