@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from support.processes import DevServer, processes_of_run, wait_for
+from boomtown.wire import decode_json
+from support.processes import DevServer, boomtown, processes_of_run, wait_for
 from support.shell_repository import git, make_repository
 
 pytestmark = pytest.mark.system
@@ -134,3 +135,35 @@ def test_stmt_C06_missing_binary_is_refused_before_any_container(
     assert len(processes_of_run(run_id)) == before
     assert sessions.server.data("GET", sessions.path) == []
     assert server.terminate() == 0
+
+
+def cli(server: DevServer, *arguments: str, folder: Path) -> Any:
+    return boomtown(*arguments, "--data-dir", str(server.data_dir), "--json", cwd=folder, env={})
+
+
+def test_stmt_C04e_commands_spawn_send_kill_and_roll_back(
+    sessions: Sessions, tmp_path: Path
+) -> None:
+    server = sessions.server
+    found = cli(server, "preflight", "--rig", "app", "--bead", "nothing", folder=tmp_path)
+    assert found.returncode == 1
+    assert '"BEAD_NOT_FOUND"' in found.stdout
+    assert cli(server, "preflight", "--rig", "app", folder=tmp_path).returncode == 0
+    assert cli(server, "spawn", "--rig", "app", "--no-takeover", folder=tmp_path).returncode == 2
+    made = cli(server, "spawn", "--rig", "app", "--prompt", HANGING, folder=tmp_path)
+    assert made.returncode == 0, made.stderr
+    session = decode_json(made.stdout)["id"]
+    assert cli(server, "agent", "send", session, "Go on", folder=tmp_path).returncode == 0
+    sessions.wait_state(session, "running")
+    killed = cli(server, "agent", "kill", session, folder=tmp_path)
+    assert decode_json(killed.stdout)["ended_by"] == "operator:local"
+    sessions.wait_state(session, "ended")
+    over = cli(server, "agent", "rollback", session, folder=tmp_path)
+    assert over.returncode == 0
+    answer = decode_json(over.stdout)
+    assert (answer["ok"], answer["deleted"], answer["killed"]) == (True, False, False)
+    refused = cli(server, "agent", "send", session, "Go on", folder=tmp_path)
+    assert refused.returncode == 1
+    error = decode_json(refused.stderr)
+    assert error["code"] == "SESSION_TERMINATED"
+    assert error["requestId"]

@@ -56,10 +56,18 @@ class Terminal:
         sys.stdout.write(encode_json(fields).decode() + "\n")
         sys.stdout.flush()
 
-    def fail(self, message: str, *, code: str = "FAILED", exit_code: int = EXIT_FAILED) -> NoReturn:
-        """Say on standard error why, in one line, and end the command."""
+    def fail(
+        self,
+        message: str,
+        *,
+        code: str = "FAILED",
+        exit_code: int = EXIT_FAILED,
+        **fields: Any,
+    ) -> NoReturn:
+        """Say on standard error why, in one line, and end the command. Programs get `fields`."""
         if self.as_json:
-            line = encode_json({"event": "error", "code": code, "message": message}).decode()
+            said = {"event": "error", "code": code, "message": message, **fields}
+            line = encode_json(said).decode()
         else:
             line = message
         click.echo(line, err=True)
@@ -73,6 +81,11 @@ class Terminal:
         except ServerUnreachable as error:
             self.fail(str(error), code="SERVER_UNREACHABLE", exit_code=EXIT_UNREACHABLE)
         except ServerRefused as error:
-            self.fail(f"{error.message} ({error.code})", code=error.code)
+            line = f"{error.message} ({error.code})"
+            if error.request_id is not None and not self.as_json:
+                line = f"{error.message} ({error.code}, request {error.request_id})"
+            self.fail(
+                line, code=error.code, requestId=error.request_id, details=dict(error.details)
+            )
         except BoomtownError as error:
             self.fail(f"{error.message} ({error.code})", code=error.code)
