@@ -82,7 +82,8 @@ async def join_socket(
 
 async def close_open_sockets(app: web.Application) -> None:
     """The front ends: tell every client that this server goes away."""
-    for network in list(app[OPEN_SOCKETS]):
+    open_sockets = app[OPEN_SOCKETS]
+    for network in list(open_sockets):
         await network.close(code=WSCloseCode.GOING_AWAY, message=b"the server is ending")
 
 

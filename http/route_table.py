@@ -458,10 +458,10 @@ STORED = "/api/objects/{class}/{name}"
 INSPECTION = _rows(
     "objects",
     OPERATOR,
-    ("GET", "/api/objects", 200, _i.list_objects, NO, list[FACTS]),
+    ("GET", "/api/objects", 200, _i.list_objects, NO, list[dict[str, Any]]),
     ("GET", STORED, 200, _i.get_object, NO, FACTS),
     ("POST", STORED + "/sql", 200, _i.query_object, bodies.SqlBody, FACTS),
-    ("GET", "/api/alarms", 200, _i.list_alarms, NO, list[FACTS]),
+    ("GET", "/api/alarms", 200, _i.list_alarms, NO, list[dict[str, Any]]),
 )
 
 ROUTES: tuple[Route, ...] = (

@@ -47,9 +47,12 @@ class CallGraph:
         self._calls: dict[Answer, OutgoingCall] = {}
 
     def add(self, call: OutgoingCall, answer: Answer) -> None:
-        """The object waits for `answer`, until it is done."""
+        """An object begins to wait for `answer`."""
         self._calls[answer] = call
-        answer.add_done_callback(self._calls.pop)
+
+    def remove(self, answer: Answer) -> None:
+        """It waits no more: it was answered, or has given up."""
+        del self._calls[answer]
 
     def deliver(
         self, call: OutgoingCall, gates: ObjectGates, invoke: Callable[[], tuple[bool, Any]]
@@ -111,9 +114,11 @@ def _waited_by(task: asyncio.Task[Any]) -> list[Answer]:
 
 def _suspended_on(task: asyncio.Task[Any]) -> Answer | None:
     # C does not know what the first, inline step of an event waits for.
-    first = task.first_awaited if isinstance(task, GateTask) else None
-    future = first if isinstance(first, asyncio.Future) else getattr(task, "_fut_waiter", None)
-    return future if isinstance(future, asyncio.Future) else None
+    future: Answer | bool | None = task.first_awaited if isinstance(task, GateTask) else None
+    if isinstance(future, asyncio.Future):
+        return future
+    waiter: Answer | None = getattr(task, "_fut_waiter", None)
+    return waiter
 
 
 def _worker_of(call: OutgoingCall) -> asyncio.Task[Any] | None:

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, assert_never
 
 from boomtown.actors.runtime.object_gates import ObjectGates
 from boomtown.actors.runtime.ports import ObjectKey
@@ -84,6 +84,7 @@ class ObjectSockets:
         self._clock = clock
         self._limits = limits
         self._sockets: dict[SocketEnd, _Socket] = {}  # in the order of their acceptance
+        self._ending: dict[SocketEnd, None] = {}  # not listed, its last frame not yet gone
         self._auto_response: tuple[str, str] | None = None
         self._event_timeout_ms: int | None = None
 
@@ -223,21 +224,14 @@ class ObjectSockets:
         """In the object's turn: call the handler, and go on once its synchronous part has run."""
         gates.hook.call_soon(self._has_begun, socket, frame)
         web_socket = self._handle(socket, gates)
-        match frame:
-            case str() | bytes():
-                name, args = "web_socket_message", (frame,)
-            case CloseFrame(code=code, reason=reason):
-                name, args = "web_socket_close", (code, reason, True)
-            case Loss(error=None):
-                name, args = "web_socket_close", (ABNORMAL, LOST_REASON, False)
-            case Loss(error=error):
-                name, args = "web_socket_error", (error,)
+        name, args = _event_of(frame)
         handler = getattr(instance, name, None)
         return None if handler is None else handler(web_socket, *args)
 
     def _has_begun(self, socket: _Socket, frame: Frame) -> None:
         if not isinstance(frame, str | bytes):
-            self._sockets.pop(socket.end, None)
+            if self._sockets.pop(socket.end, None) is not None:
+                self._ending[socket.end] = None
             return  # nothing comes after it
         socket.is_dispatching = False
         self._pump(socket)
@@ -252,6 +246,7 @@ class ObjectSockets:
             self._sockets.pop(socket.end, None)
             if not socket.end.has_sent_close:
                 socket.end.disconnect()
+            self._ending = {end: None for end in self._ending if end.has_unsent}
         if error is not None and not could_not_begin:
             asyncio.get_running_loop().call_exception_handler(
                 {
@@ -264,10 +259,27 @@ class ObjectSockets:
 
     def disconnect_all(self) -> None:
         """The object was reset, or its host ends: every peer sees a loss."""
-        sockets, self._sockets = self._sockets, {}
-        for end in sockets:
+        ends = [*self._sockets, *self._ending]
+        self._sockets.clear()
+        self._ending.clear()
+        for end in ends:
             end.on_arrival = None
             end.disconnect()
+
+
+def _event_of(frame: Frame) -> tuple[str, tuple[Any, ...]]:
+    """The handler for a frame, and what it is told beside the socket."""
+    match frame:
+        case str() | bytes():
+            return "web_socket_message", (frame,)
+        case CloseFrame():
+            return "web_socket_close", (frame.code, frame.reason, True)
+        case Loss():
+            if frame.error is None:
+                return "web_socket_close", (ABNORMAL, LOST_REASON, False)
+            return "web_socket_error", (frame.error,)
+        case _:
+            assert_never(frame)
 
 
 class HostSockets:

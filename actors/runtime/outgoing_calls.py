@@ -106,7 +106,10 @@ class HostCalls:
 
         answer = self.hold_and_run(deliver)
         self._graph.add(call, answer)
-        return await answer
+        try:
+            return await answer
+        finally:
+            self._graph.remove(answer)
 
 
 async def _answer(live: LiveObject, invoke: Callable[[], tuple[bool, Any]]) -> Any:

@@ -78,7 +78,7 @@ def inspect(
         terminal.table(
             ("what", "value"),
             [
-                (name, ", ".join(value) or "-" if isinstance(value, list) else value)
+                (name, ", ".join(map(str, value)) or "-" if name in ("keys", "tables") else value)
                 for name, value in detail.items()
             ],
         )

@@ -137,6 +137,43 @@ async def test_sends_of_a_failed_commit_never_leave(
     assert not ws.close_event.was_clean
 
 
+async def test_a_close_whose_commit_fails_is_a_loss(
+    held: tuple[SocketWorld, MemoryBackend],
+) -> None:
+    world, backend = held
+    ws, other = await world.connect(), await world.connect()
+    backend.is_held = True
+    other.send("put")
+    await world.until(lambda: backend.commits)
+    ws.close(1000, "done")
+    await world.until(lambda: len(world.heard()) == 2)
+    backend.commits[0].set_exception(OSError("no disk"))
+    assert await ws.receive() is None
+    assert ws.close_event is not None
+    assert not ws.close_event.was_clean
+
+
+async def test_an_event_without_a_handler_is_dropped_and_its_socket_let_go(
+    tmp_path: Path,
+) -> None:
+    class Deaf(DurableObject):
+        async def fetch(self, request: Request) -> Response:
+            client, server = WebSocketPair()
+            self.ctx.accept_web_socket(server)
+            return Response(status=101, web_socket=client)
+
+    world = SocketWorld(tmp_path, classes={"Deaf": Deaf})
+    async with world.host:
+        ws = await world.connect(stub=world.host.namespace("Deaf").get_by_name("d"))
+        ws.send("hello?")
+        await run_passes()
+        assert ws.ready_state is ReadyState.OPEN
+        ws.close(1000)
+        assert await ws.receive() is None
+        assert ws.close_event is not None
+        assert ws.close_event.code == 1006
+
+
 async def test_the_next_message_follows_the_synchronous_part_of_the_handler(
     world: SocketWorld,
 ) -> None:
