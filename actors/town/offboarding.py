@@ -4,7 +4,8 @@ Theory of operation. A dismissal releases what the agent holds and keeps what it
 transaction its workers get another boss (or keep one who is gone, where that was forced), its
 watches are deleted, undelivered mail to it goes to whoever takes over, its session loses its right
 to the bead, which reopens by compare and set (session_moves), and the log says who did it and why.
-From that commit on its name, its repositories and its bead are free, whatever its body does.
+From that commit on its repositories and its bead are free, whatever its body does; its name is
+when that has ended, so that no log speaks of two at once.
 
 The body is ended afterwards, by the effect of that session's stop, which is tried again until it
 is answered. Until then the agent is `offboarding`; the end of its session makes it `offboarded`

@@ -31,6 +31,7 @@ def boomtown(*arguments: str, cwd: Path, env: dict[str, str], bound_s: float = 1
         [sys.executable, "-m", "boomtown", *arguments],
         cwd=cwd,
         env={**os.environ, **env},
+        stdin=subprocess.DEVNULL,  # whoever asks a question gets no answer
         capture_output=True,
         text=True,
         timeout=bound_s,
