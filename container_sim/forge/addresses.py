@@ -104,9 +104,9 @@ def parse_repository(
 
 def find_repository(text: str, sites: tuple[ForgeSite, ...]) -> RepositoryAddress | None:
     """The same for a rig's git address, which may well be nowhere that we know: then None."""
-    if "/" not in text or not sites or _split(text)[0] is None:
-        return None
     try:
+        if not sites or _split(text)[0] is None:
+            return None
         return parse_repository(text, sites, default=sites[0])
     except InvalidRequest:
         return None

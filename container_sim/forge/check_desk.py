@@ -7,11 +7,11 @@ from boomtown.container_sim.forge import github_shapes as g
 from boomtown.container_sim.forge.desk_calls import (
     DeskCall,
     DeskRefusal,
+    Handler,
     answer_json,
     answer_page,
 )
 from boomtown.container_sim.forge.journal import ForgeBook
-from boomtown.container_sim.forge.pull_desk import Handler
 from boomtown.container_sim.forge.repositories import ForgeRepositories
 from boomtown.container_sim.forge.way import ForgeAnswer
 

@@ -22,6 +22,7 @@ import msgspec
 
 from boomtown.clock import Clock
 from boomtown.container_sim.forge import entries as e
+from boomtown.container_sim.forge.addresses import parse_name
 from boomtown.container_sim.forge.check_desk import CheckDesk
 from boomtown.container_sim.forge.desk_calls import (
     DeskCall,
@@ -40,10 +41,11 @@ from boomtown.container_sim.forge.github_shapes import RepositoryShape
 from boomtown.container_sim.forge.journal import ForgeBook
 from boomtown.container_sim.forge.model import RepositoryName
 from boomtown.container_sim.forge.pull_desk import PullDesk
-from boomtown.container_sim.forge.repositories import ForgeRepositories
+from boomtown.container_sim.forge.repositories import ForgeRepositories, RepositoryFacts
 from boomtown.container_sim.forge.thread_desk import ThreadDesk
 from boomtown.container_sim.forge.way import ForgeAnswer, ForgeRequest
 from boomtown.entropy import Secrets
+from boomtown.errors import InvalidRequest
 from boomtown.limits import ForgeLimits
 from boomtown.wire import decode_json_as
 
@@ -162,10 +164,7 @@ class ForgeDesk:
             account = self._authenticate(request)
             repo, default_branch = RepositoryName(owner="", name=""), ""
             if "owner" in path:
-                named = RepositoryName(owner=path["owner"], name=path["name"])
-                facts = await self._repositories.find(named)
-                if facts is None:
-                    raise DeskRefusal(404, "Not Found")
+                facts = await self._find_repository(path)
                 repo, default_branch = facts.repo, facts.default_branch
             call = DeskCall(
                 account=account,
@@ -180,6 +179,17 @@ class ForgeDesk:
         except DeskRefusal as refusal:
             return answer_message(refusal.status, refusal.message)
         return _with_etag(request, answer) if request.method == "GET" else answer
+
+    async def _find_repository(self, path: dict[str, str]) -> RepositoryFacts:
+        try:
+            # Judged before anything becomes a path on a disk.
+            named = parse_name(f"{path['owner']}/{path['name']}")
+        except InvalidRequest as error:
+            raise DeskRefusal(404, "Not Found") from error
+        facts = await self._repositories.find(named)
+        if facts is None:
+            raise DeskRefusal(404, "Not Found")
+        return facts
 
     def _authenticate(self, request: ForgeRequest) -> Account:
         account = self._book.state.find_account(_bearer(request))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 from urllib.parse import urlencode
 
@@ -68,6 +68,9 @@ class DeskCall(msgspec.Struct, frozen=True, kw_only=True):
         if not (text.isascii() and text.isdigit()) or len(text) > 7:
             raise DeskRefusal(422, f"{name} is no number")
         return min(max(int(text), 1), most)
+
+
+Handler = Callable[[DeskCall], Awaitable[ForgeAnswer]]  # raises DeskRefusal
 
 
 class Page(msgspec.Struct, frozen=True):

@@ -7,14 +7,13 @@ in two is completed. A request whose branch is gone keeps the last head that was
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
 from boomtown.clock import Clock
 from boomtown.container_sim.forge import entries as e
 from boomtown.container_sim.forge import github_shapes as g
 from boomtown.container_sim.forge.desk_calls import (
     DeskCall,
     DeskRefusal,
+    Handler,
     answer_json,
     answer_page,
 )
@@ -24,8 +23,6 @@ from boomtown.container_sim.forge.model import MergeMethod, PullRequestState
 from boomtown.container_sim.forge.repositories import ForgeRepositories
 from boomtown.container_sim.forge.way import ForgeAnswer
 from boomtown.wire import iso_from_ms, iso_from_ms_or_none
-
-Handler = Callable[[DeskCall], Awaitable[ForgeAnswer]]
 
 
 class PullDesk:

@@ -84,8 +84,9 @@ class GitRepositories:
         return RepositoryFacts(spelled, text.strip() if code == 0 else "main")
 
     async def find_head(self, repo: RepositoryName, branch: str) -> str | None:
-        reference = f"refs/heads/{branch}^{{commit}}"
-        code, text = await self._run(repo, "rev-parse", "--verify", "--quiet", reference)
+        # The branch of exactly this name: `rev-parse` would also take `main~1`.
+        reference = f"refs/heads/{branch}"
+        code, text = await self._run(repo, "show-ref", "--verify", "--hash", reference)
         return text.strip() if code == 0 else None
 
     async def has_commit(self, repo: RepositoryName, sha: str) -> bool:

@@ -13,10 +13,10 @@ from boomtown.clock import Clock
 from boomtown.container_sim.forge import entries as e
 from boomtown.container_sim.forge import github_shapes as g
 from boomtown.container_sim.forge import graphql_shapes as q
-from boomtown.container_sim.forge.desk_calls import DeskCall, DeskRefusal, answer_json
+from boomtown.container_sim.forge.desk_calls import DeskCall, DeskRefusal, Handler, answer_json
 from boomtown.container_sim.forge.forge_state import Thread
 from boomtown.container_sim.forge.journal import ForgeBook
-from boomtown.container_sim.forge.pull_desk import Handler, PullDesk
+from boomtown.container_sim.forge.pull_desk import PullDesk
 from boomtown.container_sim.forge.repositories import ForgeRepositories
 from boomtown.container_sim.forge.way import ForgeAnswer
 from boomtown.wire import iso_from_ms

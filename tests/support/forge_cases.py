@@ -173,7 +173,8 @@ async def pull_request_needs_branches_and_commits(world: ForgeWorld) -> None:
     assert isinstance(await create(ann, "never"), Refused)
     assert isinstance(await create(ann, "main"), Refused)
     world.push_file("a.md", "a\n", branch=BRANCH)
-    assert isinstance(await create(ann, BRANCH, base="never"), Refused)
+    for base in ("never", "main~0", "", "../main"):
+        assert isinstance(await create(ann, BRANCH, base=base), Refused)
     assert (await listed(ann))[0] == Listing(items=(), is_complete=True)
 
 
