@@ -311,7 +311,8 @@ async def reviews_are_said_in_order_and_decide(world: ForgeWorld) -> None:
         "changes_requested",
         "approved",
     ]
-    said = [(item.author, item.is_bot, item.head_sha, item.body) for item in listing.items]
+    items = (await reviews_of(ann, pull.number)).items
+    said = [(item.author, item.is_bot, item.head_sha, item.body) for item in items]
     assert said == [
         (author, author == "robot", pull.head_sha, "Because")
         for author in ("bob", "bob", "robot", "bob")

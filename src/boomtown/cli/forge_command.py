@@ -12,7 +12,7 @@ import os
 import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar, assert_never
 
 import click
 import msgspec
@@ -35,6 +35,7 @@ from boomtown.container_sim.forge.model import (
     MergeMethod,
     NoCredentials,
     NotFound,
+    NotLearnt,
     NotMergeable,
     PullRequest,
     RateLimited,
@@ -82,13 +83,13 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
         except InvalidRequest as error:
             self.terminal.fail(error.message, code=error.code, exit_code=EXIT_USAGE)
 
-    def value(self, outcome: Fetched[T] | Made[T] | object) -> T:
+    def value(self, outcome: Fetched[T] | Made[T] | Refused | NotLearnt) -> T:
         """What was fetched or made; ends the command for any other outcome."""
         if isinstance(outcome, Fetched | Made):
-            return outcome.value  # type: ignore[no-any-return]
+            return outcome.value
         self.refuse(outcome)
 
-    def refuse(self, outcome: object) -> NoReturn:
+    def refuse(self, outcome: HeadMoved | NotMergeable | Refused | NotLearnt) -> NoReturn:
         """Say why, and end with the code for it."""
         match outcome:
             case NoCredentials():
@@ -117,7 +118,7 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
             case ForgeFailed():
                 self.terminal.fail(f"the forge failed: {outcome.detail}", code="FORGE_FAILED")
             case _:
-                raise AssertionError(outcome)
+                assert_never(outcome)
 
 
 def target_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -15,6 +15,7 @@ from boomtown.container_sim.forge.model import (
     ForgeFailed,
     NotFound,
     NotLearnt,
+    PullRequest,
     PullRequestState,
     RateLimited,
     RepositoryName,
@@ -75,7 +76,7 @@ def client_over(*answers: ForgeAnswer, each_ms: int = 0) -> tuple[ForgeClient, S
     return ForgeClient(site, way, clock, ForgeLimits(), find_token=lambda _: "secret"), way
 
 
-async def outcome_of(answer: ForgeAnswer) -> object:
+async def outcome_of(answer: ForgeAnswer) -> Fetched[PullRequest] | NotLearnt:
     client, _ = client_over(answer)
     return await client.get_pull_request(REPO, 1, timeout_ms=1_000)
 
