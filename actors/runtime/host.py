@@ -109,7 +109,9 @@ class Host:
         self._live: dict[ObjectKey, LiveObject] = {}
         self._closing: dict[ObjectKey, asyncio.Task[None]] = {}
         self._sockets = HostSockets(self._find_or_activate, clock=clock, limits=self.limits)
-        self._calls = HostCalls(clock=clock, limits=self.limits, http_client=http_client)
+        self._calls = HostCalls(
+            self.connect, clock=clock, limits=self.limits, http_client=http_client
+        )
         self._containers = ContainerSlots(containers, clock=clock)
         self._wheel = IdleWheel(
             clock,
@@ -310,18 +312,12 @@ class Host:
     ) -> Any:
         """Call a method; from inside an object, once what it wrote is durable."""
         args, kwargs = method.copy_arguments(args, kwargs)
-        return await self._calls.deliver(
-            connection.label,
-            lambda: self.connect(connection),
-            lambda live: live.invoke(method, args, kwargs),
-        )
+        return await self._calls.deliver(connection, lambda live: live.invoke(method, args, kwargs))
 
     async def fetch(self, connection: Connection, method: RpcMethod, request: Request) -> Response:
         """Deliver a request; from inside an object, once what it wrote is durable."""
         response: Response = await self._calls.deliver(
-            connection.label,
-            lambda: self.connect(connection),
-            lambda live: live.invoke_fetch(method, request),
+            connection, lambda live: live.invoke_fetch(method, request)
         )
         return response
 

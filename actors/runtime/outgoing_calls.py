@@ -18,12 +18,14 @@ from boomtown.actors.runtime.call_cycles import CallGraph, OutgoingCall
 from boomtown.actors.runtime.http_client import AiohttpClient
 from boomtown.actors.runtime.instance import LiveObject
 from boomtown.actors.runtime.loop_hook import LoopHook
+from boomtown.actors.runtime.namespace import Connection
 from boomtown.actors.runtime.object_gates import ObjectGates
 from boomtown.actors.runtime.outgoing_fetch import HttpClient, OutgoingFetch
 from boomtown.actors.runtime.runtime_errors import DurableObjectError, for_caller
 from boomtown.clock import Clock
 from boomtown.limits import RuntimeLimits
 
+Connect = Callable[[Connection], LiveObject]
 Invoke = Callable[[LiveObject], tuple[bool, Any]]
 
 
@@ -31,8 +33,14 @@ class HostCalls:
     """The calls of one host's objects; satisfies environment.OutgoingCalls."""
 
     def __init__(
-        self, *, clock: Clock, limits: RuntimeLimits, http_client: HttpClient | None
+        self,
+        connect: Connect,
+        *,
+        clock: Clock,
+        limits: RuntimeLimits,
+        http_client: HttpClient | None,
     ) -> None:
+        self._connect = connect
         self.fetch = OutgoingFetch(
             http_client or AiohttpClient(limits), self.hold_and_run, clock=clock, limits=limits
         )
@@ -90,16 +98,16 @@ class HostCalls:
         caller.depart(begin)
         return answer
 
-    async def deliver(self, label: str, connect: Callable[[], LiveObject], invoke: Invoke) -> Any:
-        """Call the object that `connect` finds, named `label`: at once from host code, held from
-        an object's turn. Raises what its caller is to see."""
+    async def deliver(self, connection: Connection, invoke: Invoke) -> Any:
+        """Call the object of a stub: at once from host code, held from an object's turn. Raises
+        what its caller is to see."""
         if not self.is_in_turn():
-            live = connect()
+            live = self._connect(connection)
             return await _answer(live, lambda: invoke(live))
-        call = OutgoingCall(label)
+        call = OutgoingCall(connection.label)
 
         async def deliver() -> Any:
-            live = connect()
+            live = self._connect(connection)
             return await _answer(
                 live, lambda: self._graph.deliver(call, live.gates, lambda: invoke(live))
             )

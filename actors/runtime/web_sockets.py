@@ -26,6 +26,7 @@ import msgspec
 
 from boomtown.actors.runtime.loop_hook import find_hook
 from boomtown.actors.runtime.object_gates import ObjectGates
+from boomtown.actors.runtime.runtime_errors import OutsideTurnError
 from boomtown.actors.runtime.socket_ends import (
     ABNORMAL,
     LOST_REASON,
@@ -190,6 +191,8 @@ class WebSocket:
             )
         if self._owner is not None:
             self._owner.check_turn(f"web_socket.{what}")
+        elif find_current_gates() is not None:
+            raise OutsideTurnError(f"WebSocket {what}(): this end belongs to code of the host")
 
     def _take(self, owner: ObjectGates | None) -> None:
         self._abandon.detach()
