@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, assert_never, cast
 
@@ -16,7 +16,9 @@ import msgspec
 
 from boomtown.actors.runtime.alarm_scheduler import Abandon, Deliver
 from boomtown.actors.runtime.alarms import AlarmOutcome
+from boomtown.actors.runtime.environment import Env, ServiceBinding
 from boomtown.actors.runtime.host import Host
+from boomtown.actors.runtime.loop_hook import LoopHook
 from boomtown.actors.runtime.ports import ObjectKey
 from boomtown.actors.runtime.sqlite_backend import SqliteBackend
 from boomtown.actors.town.commands import CommandRequest
@@ -217,11 +219,19 @@ def trust_conflicts(containers: Containers) -> Containers:
     return cast(Containers, CarelessContainers(containers))
 
 
-class HastyHost(Host):
-    """Lets calls leave an object at once, whether or not what it wrote is durable."""
+class HastyCalls:
+    """Satisfies environment.OutgoingCalls; lets calls leave an object at once, whether or not what
+    it wrote is durable."""
+
+    def __init__(self, find_hook: Callable[[], LoopHook | None]) -> None:
+        self._find_hook = find_hook
+
+    def is_in_turn(self) -> bool:
+        hook = self._find_hook()
+        return hook is not None and hook.turn is not None
 
     def hold_and_run(self, call: Callable[[], Coroutine[Any, Any, Any]]) -> asyncio.Future[Any]:
-        hook = self._hook
+        hook = self._find_hook()
         assert hook is not None
         answer: asyncio.Future[Any] = hook.loop.create_future()
 
@@ -239,6 +249,15 @@ class HastyHost(Host):
             task = hook.loop.create_task(call())
             task.add_done_callback(end)
         return answer
+
+
+class HastyHost(Host):
+    """Its objects call its services through HastyCalls."""
+
+    def _make_env(self, bindings: Mapping[str, Any], services: Mapping[str, object]) -> Env:
+        calls = HastyCalls(lambda: self._hook)
+        hasty = {name: ServiceBinding(service, calls) for name, service in services.items()}
+        return super()._make_env({**bindings, **hasty}, {})
 
 
 def _gone(session_id: SessionId) -> Stopped:
