@@ -6,7 +6,7 @@ try is harmless. Answers are the wire's JSON, unwrapped from the envelope; shape
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote, urlencode
@@ -18,6 +18,10 @@ from boomtown.wire import decode_json_as, encode_json
 
 REQUEST_S_MAX = 60  # longer than any answer of a healthy server
 CONNECT_S_MAX = 5
+STREAM_SILENCE_S_MAX = 15  # three heartbeats of a stream
+
+# What a stream ends with although its reader may come back at once.
+_ENDS_TO_RETURN_FROM = ("SHUTTING_DOWN", "SLOW_READER", "OBJECT_RESET", "OVERLOADED")
 
 Query = Mapping[str, str | int | None]  # None: left out
 
@@ -44,6 +48,13 @@ class ServerRefused(Exception):
         self.message = message
         self.request_id = request_id
         self.details = dict(details)
+
+
+class FeedFrame(msgspec.Struct, frozen=True):
+    """What a stream of the feed sends: an event, or that the feed is at `seq`."""
+
+    seq: int
+    event: dict[str, Any] | None
 
 
 class BoomtownClient:
@@ -98,6 +109,52 @@ class BoomtownClient:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             reason = str(error) or type(error).__name__
             raise ServerUnreachable(f"no answer from {self._base_url}: {reason}") from error
+
+    async def read_feed(
+        self, town_id: str, *, after: int = 0, limit: int | None = None, topic: str | None = None
+    ) -> dict[str, Any]:
+        """A page: events, head, oldest, next. CURSOR_EXPIRED names `oldest` and `head` in its
+        details."""
+        query: Query = {"after": after, "limit": limit, "topic": topic}
+        return _an_object(await self.request("GET", f"{_town(town_id)}/feed", query=query))
+
+    async def follow_feed(
+        self, town_id: str, *, after: int, topic: str | None = None, agent: str | None = None
+    ) -> AsyncGenerator[FeedFrame]:
+        """Everything after a cursor, as it comes, until the connection ends: ServerUnreachable
+        when it is to be made again, from the last `seq`; ServerRefused when that is no use."""
+        given = {"after": after, "topic": topic, "agent": agent}
+        query = urlencode({name: value for name, value in given.items() if value is not None})
+        url = f"{self._base_url}{_town(town_id)}/feed/stream?{query}"
+        timeout = aiohttp.ClientTimeout(connect=CONNECT_S_MAX, sock_read=STREAM_SILENCE_S_MAX)
+        try:
+            async with self._open().get(url, headers=self._headers, timeout=timeout) as response:
+                if response.status != 200:
+                    _unwrapped(response.status, await response.read())
+                rest = b""
+                async for part in response.content.iter_any():
+                    *blocks, rest = (rest + part).split(b"\n\n")
+                    for block in blocks:
+                        frame = _frame_of(block)
+                        if frame is not None:
+                            yield frame
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            reason = str(error) or type(error).__name__
+            raise ServerUnreachable(f"no answer from {self._base_url}: {reason}") from error
+        raise ServerUnreachable(f"{self._base_url} ended the stream")
+
+    async def get_feed_cursor(self, town_id: str, name: str) -> dict[str, Any]:
+        return _an_object(await self.request("GET", f"{_cursors(town_id)}/{_q(name)}"))
+
+    async def list_feed_cursors(self, town_id: str) -> list[dict[str, Any]]:
+        return _a_list(await self.request("GET", _cursors(town_id)))
+
+    async def put_feed_cursor(
+        self, town_id: str, name: str, seq: int, *, rewind: bool = False
+    ) -> dict[str, Any]:
+        """Say that everything up to `seq` was dealt with. Without `rewind` it never goes back."""
+        body = {"seq": seq, "rewind": rewind}
+        return _an_object(await self.request("PUT", f"{_cursors(town_id)}/{_q(name)}", body))
 
     def _open(self) -> aiohttp.ClientSession:
         # Made at the first call: a session belongs to the event loop that runs then.
@@ -275,3 +332,20 @@ def _town(town_id: str) -> str:
 
 def _tools(town_id: str) -> str:
     return f"/api/mayor/{_q(town_id)}/tools"
+
+
+def _cursors(town_id: str) -> str:
+    return f"{_town(town_id)}/feed/cursors"
+
+
+def _frame_of(block: bytes) -> FeedFrame | None:
+    """A block of server-sent events; None for one that only directs browsers. Raises for the one
+    by which a server says why it ends the stream."""
+    fields = dict(line.split(b": ", 1) for line in block.split(b"\n") if b": " in line)
+    data = decode_json_as(fields[b"data"], dict[str, Any]) if b"data" in fields else None
+    if data is not None and fields.get(b"event") == b"closing":
+        code, message = str(data.get("code", "")), str(data.get("error", ""))
+        if code in _ENDS_TO_RETURN_FROM:
+            raise ServerUnreachable(f"{message} ({code})")
+        raise ServerRefused(code=code, status=0, message=message, request_id=None, details={})
+    return FeedFrame(int(fields[b"id"]), data) if b"id" in fields else None
