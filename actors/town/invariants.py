@@ -28,6 +28,7 @@ from boomtown.actors.town.model import (
     SessionState,
 )
 from boomtown.actors.town.plan_convoys import recount
+from boomtown.actors.town.roster_invariants import roster_findings
 from boomtown.actors.town.snapshot import Snapshot
 from boomtown.container_sim.model import SessionKind
 from boomtown.limits import TownLimits
@@ -72,8 +73,12 @@ def check(snapshot: Snapshot, *, now_ms: int, limits: TownLimits) -> tuple[Viola
     """All violations, by invariant and then in the order of the snapshot. To be asked between
     two transactions; within one, a claim or an end may be half written."""
     timeless = [violation for rule in _TIMELESS for violation in rule(snapshot)]
+    of_roster = (
+        _violation(name, subject, message) for name, subject, message in roster_findings(snapshot)
+    )
     return (
         *timeless,
+        *of_roster,
         *_running_gives_signs(snapshot, now_ms=now_ms, limits=limits),
         *_inbox_is_drained(snapshot, now_ms=now_ms, limits=limits),
     )

@@ -283,6 +283,18 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     config: dict[str, Any] = {}  # what the hire said otherwise than the template
 
 
+class Watch(msgspec.Struct, frozen=True, kw_only=True):
+    """A repository that an agent watches."""
+
+    watch_id: str
+    agent_id: AgentId
+    owner_user_id: str
+    forge: str  # base address of the forge, lower case
+    repo_owner: str  # this and the name: compared without regard to case
+    repo_name: str
+    created_at_ms: int
+
+
 class Session(msgspec.Struct, frozen=True, kw_only=True):
     """One body of one agent for one bead; the fence (design 5.1)."""
 

@@ -32,14 +32,14 @@ from boomtown.actors.town.bosses import (
 from boomtown.actors.town.commands import Caller
 from boomtown.actors.town.commands_of_roster import OffboardAgent
 from boomtown.actors.town.fences import actor_of
-from boomtown.actors.town.model import Agent, BeadStatus, Employment, Session, SessionState
+from boomtown.actors.town.model import Agent, BeadStatus, Employment, Session, SessionState, Watch
 from boomtown.actors.town.session_moves import release_bead, request_stop
 from boomtown.actors.town.store_agents import find_mayor, get_agent, update_agent
 from boomtown.actors.town.store_beads import update_bead
 from boomtown.actors.town.store_roster import RosterVerb, list_workers, log_roster
 from boomtown.actors.town.store_satellites import list_undelivered_mail, update_mail
 from boomtown.actors.town.store_sessions import find_live_session, get_session, update_session
-from boomtown.actors.town.store_watches import Watch, delete_watch, list_watches
+from boomtown.actors.town.store_watches import delete_watch, list_watches
 from boomtown.actors.town.transaction import TownTransaction
 from boomtown.actors.town.transitions import change_bead_status
 from boomtown.actors.town.views import AgentView, NothingView

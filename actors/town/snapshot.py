@@ -22,6 +22,7 @@ from boomtown.actors.town.model import (
     Rig,
     Session,
     Town,
+    Watch,
 )
 from boomtown.ids import AgentId, BeadId, RigId, SessionId
 
@@ -52,5 +53,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     inbox_oldest_at_ms: int | None
     inbox_depth: int
     breaker: Breaker = Breaker()
+    watches: tuple[Watch, ...] = ()
+    forced_out: frozenset[AgentId] = frozenset()  # bosses that left over their workers
     # live bead -> when its containers ended under it, within the last hour, oldest first
     container_ends: Mapping[BeadId, tuple[int, ...]] = {}

@@ -22,6 +22,7 @@ from boomtown.actors.town.store_breaker import read_breaker
 from boomtown.actors.town.store_satellites import CONVOYS, ESCALATIONS, REVIEWS
 from boomtown.actors.town.store_sessions import list_live_sessions, list_unanswered_effects
 from boomtown.actors.town.store_town import get_town, list_rigs
+from boomtown.actors.town.store_watches import list_watches
 from boomtown.actors.town.transaction import TownTransaction
 from boomtown.ids import AgentId, BeadId, SessionId
 
@@ -71,6 +72,12 @@ _LIST_CLOSED_KEYS = (
     "SELECT DISTINCT key FROM escalations WHERE is_live = 0"
     " AND (key LIKE 'held:%' OR key LIKE 'restarts:%') ORDER BY key"
 )
+# Of those only to whom somebody still points.
+_LIST_FORCED_OUT = (
+    "SELECT DISTINCT boss_id FROM agents WHERE boss_id IS NOT NULL AND EXISTS"
+    " (SELECT 1 FROM roster_log l WHERE l.agent_id = agents.boss_id AND l.verb = 'offboarded'"
+    " AND json_extract(l.details, '$.forced')) ORDER BY boss_id"
+)
 _ENDED_BY_CONTAINER = ", ".join(f"'{reason}'" for reason in CONTAINER_END_REASONS)
 _LIST_CONTAINER_ENDS = (
     "SELECT bead_id, ended_at_ms FROM sessions WHERE state = 'ended' AND ended_at_ms > ?"
@@ -113,6 +120,8 @@ def read_snapshot(tx: TownTransaction) -> Snapshot:
         inbox_oldest_at_ms=oldest_at_ms,
         inbox_depth=depth,
         breaker=read_breaker(tx),
+        watches=tuple(list_watches(tx, None)),
+        forced_out=frozenset(AgentId(boss) for (boss,) in tx.rows(_LIST_FORCED_OUT)),
         container_ends=_read_container_ends(tx, beads),
     )
 

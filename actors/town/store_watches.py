@@ -10,20 +10,10 @@ from __future__ import annotations
 
 import msgspec
 
+from boomtown.actors.town.model import Watch
 from boomtown.actors.town.tables import Table
 from boomtown.actors.town.transaction import TownTransaction
 from boomtown.ids import AgentId
-
-
-class Watch(msgspec.Struct, frozen=True, kw_only=True):
-    watch_id: str
-    agent_id: AgentId
-    owner_user_id: str
-    forge: str
-    repo_owner: str
-    repo_name: str
-    created_at_ms: int
-
 
 WATCHES = Table("watches", Watch, key="watch_id")
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from boomtown.actors.town.commands import Caller
 from boomtown.actors.town.commands_of_roster import AddWatch, RemoveWatch
-from boomtown.actors.town.model import Employment
+from boomtown.actors.town.model import Employment, Watch
 from boomtown.actors.town.roster_views import AddedWatchView, WatchView
 from boomtown.actors.town.store_agents import get_agent
 from boomtown.actors.town.store_town import get_town
 from boomtown.actors.town.store_watches import (
-    Watch,
     delete_watch,
     find_watch,
     get_holder,

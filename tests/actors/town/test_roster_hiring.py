@@ -152,7 +152,7 @@ def test_the_roster_by_stage_and_by_rig_names_everybody_once() -> None:
     desk.hire(role="polecat", rig_id=RIG, name="w-1")
     desk.reviewer("rex")
     assert desk.roster("rig") == [("town", False, ["Mayor", "rex"]), ("widgets", False, ["w-1"])]
-    assert dict((name, names) for name, _, names in desk.roster("stage")) == {
+    assert {name: names for name, _, names in desk.roster("stage")} == {
         "working": [],
         "waiting": [],
         "stalled": [],
