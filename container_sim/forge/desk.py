@@ -133,6 +133,10 @@ class ForgeDesk:
         self._book.record(e.TokenGranted(login=login, is_bot=is_bot, token_hash=hash_token(token)))
         return token
 
+    def is_token(self, token: str) -> bool:
+        """Whether it is somebody's, now."""
+        return self._book.state.find_account(token) is not None
+
     async def answer(self, request: ForgeRequest) -> ForgeAnswer | None:
         """Carry out one request; it stands still for as long as a fault holds it."""
         parts = urlsplit(request.url)

@@ -66,8 +66,6 @@ class ForgeState:
                 self._change_pull(entry)
             case e.CheckRecorded():
                 self.last_id = max(self.last_id, entry.check_id)
-                # Out and in again: the newest run is the last.
-                self.checks.pop((entry.repo, entry.head_sha, entry.name), None)
                 self.checks[entry.repo, entry.head_sha, entry.name] = entry
             case e.StatusRecorded():
                 self.statuses[entry.repo, entry.head_sha, entry.context] = entry

@@ -7,8 +7,7 @@ operator's token and the admin key, made at the first start and readable by the 
 the loopback only. A crash leaves what the journal says; a merge that was cut in two is completed
 when its pull request is next looked at (pull_desk.py).
 
-It deliberately does not serve git: repositories are reached by their path, as a rig's address with
-`--allow-local-git`, and their hosts' hooks are nobody's business here.
+Clones and pushes go to `BASE/OWNER/NAME.git` (git_serving.py). Repositories' hooks do not run.
 """
 
 from __future__ import annotations
@@ -23,7 +22,9 @@ import msgspec
 from aiohttp import web
 
 from boomtown.clock import Clock
+from boomtown.container_sim.forge import git_serving
 from boomtown.container_sim.forge.desk import TOKEN_BYTES, ForgeDesk
+from boomtown.container_sim.forge.git_serving import GitServing
 from boomtown.container_sim.forge.journal import FileJournal, ForgeBook
 from boomtown.container_sim.forge.repositories import GitRepositories
 from boomtown.container_sim.forge.way import ForgeRequest
@@ -34,6 +35,7 @@ from boomtown.limits import ForgeLimits
 HOST = "127.0.0.1"
 BODY_BYTES_MAX = 1_048_576
 GIT_COMMAND_MS_MAX = 60_000
+GIT_TRANSFER_MS_MAX = 600_000  # a clone or a push, as for rigs
 CLOSE_S_MAX = 1.0  # for requests that are still being answered at the end
 OPERATOR = "operator"  # the account of the token that is made at the first start
 
@@ -90,18 +92,26 @@ async def open_forge(
     listener = socket.create_server((HOST, port))
     try:
         base_url = f"http://{HOST}:{listener.getsockname()[1]}"
+        git_variables = git_environment(
+            environment, author_name="forge", author_email="forge@localhost"
+        )
         git = GitRepositories(
-            folder.repos,
-            environment=git_environment(
-                environment, author_name="forge", author_email="forge@localhost"
-            ),
-            command_ms_max=GIT_COMMAND_MS_MAX,
+            folder.repos, environment=git_variables, command_ms_max=GIT_COMMAND_MS_MAX
         )
         admin_key = _keep_key(folder.admin_key_file, lambda: secrets.token_text(TOKEN_BYTES))
         book = ForgeBook(journal)
         desk = ForgeDesk(base_url, book, git, clock, secrets, limits, admin_key=admin_key)
         _keep_key(folder.token_file, lambda: desk.grant_token(OPERATOR, is_bot=False))
-        runner = web.AppRunner(make_app(desk), access_log=None, shutdown_timeout=CLOSE_S_MAX)
+        serving = GitServing(
+            folder.repos,
+            git,
+            desk.is_token,
+            environment=git_variables,
+            command_ms_max=GIT_TRANSFER_MS_MAX,
+        )
+        runner = web.AppRunner(
+            make_app(desk, serving), access_log=None, shutdown_timeout=CLOSE_S_MAX
+        )
         await runner.setup()
         try:
             await web.SockSite(runner, listener).start()
@@ -116,8 +126,8 @@ async def open_forge(
         journal.close()
 
 
-def make_app(desk: ForgeDesk) -> web.Application:
-    """The desk behind HTTP."""
+def make_app(desk: ForgeDesk, serving: GitServing) -> web.Application:
+    """The desk behind HTTP, and git beside it."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         answer = await desk.answer(
@@ -135,6 +145,7 @@ def make_app(desk: ForgeDesk) -> web.Application:
         return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
 
     app = web.Application(client_max_size=BODY_BYTES_MAX)
+    app.router.add_route("*", git_serving.PATH, serving.handle)
     app.router.add_route("*", "/{path:.*}", handle)
     return app
 

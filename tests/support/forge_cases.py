@@ -242,6 +242,11 @@ async def branch_finds_its_open_request_before_older_ones(world: ForgeWorld) -> 
     assert isinstance(again, Made)
     assert again.is_new
     assert await find() == _without_mergeability(again.value)
+    world.push_file("stage.md", "stage\n", branch="stage")
+    newer = await create(ann, BRANCH, base="stage")
+    assert isinstance(newer, Made)
+    await operator_of(world, ann).close_pull_request(REPO, newer.value.number)
+    assert await find() == _without_mergeability(again.value)
 
 
 async def checks_are_the_newest_and_the_worst_of_each_name(world: ForgeWorld) -> None:
@@ -312,6 +317,7 @@ async def reviews_are_said_in_order_and_decide(world: ForgeWorld) -> None:
         "approved",
     ]
     items = (await reviews_of(ann, pull.number)).items
+    assert len({item.review_id for item in items}) == 4
     said = [(item.author, item.is_bot, item.head_sha, item.body) for item in items]
     assert said == [
         (author, author == "robot", pull.head_sha, "Because")

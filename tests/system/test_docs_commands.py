@@ -71,6 +71,8 @@ COMMANDS = {
     ".venv/bin/boomtown forge review list acme/widgets 1": Way.RUN,
     ".venv/bin/boomtown forge pr merge acme/widgets 1": Way.RUN,
     ".venv/bin/boomtown forge pr list acme/widgets --state closed": Way.RUN,
+    'git clone --quiet "http://ann:$(cat forge/keys/token)@$(cut -d/ -f3 forge/address)'
+    '/acme/widgets.git" again': Way.RUN,
 }
 # Pages whose blocks are run by a test of their own.
 RUN_BY = {"docs/testing.md": "tests/boomtown/testing/test_pytest_plugin.py"}

@@ -158,6 +158,24 @@ async def test_listing_is_followed_where_the_forge_says() -> None:
     assert way.requests[1].url == f"{API}/repositories/5/pulls?page=2"
 
 
+async def test_listing_that_leads_to_itself_is_left_incomplete() -> None:
+    link = f'<{API}/pulls?page=2>; rel="next"'
+    client, way = client_over(*(said([PULL], link=link, etag='"a"') for _ in range(5)))
+    outcome = await client.list_open_pull_requests(REPO, etag=None, timeout_ms=1_000)
+    assert isinstance(outcome, Fetched)
+    assert (outcome.value.is_complete, outcome.etag, len(way.requests)) == (False, None, 2)
+
+
+async def test_threads_whose_cursor_stands_still_are_left_incomplete() -> None:
+    info = {"hasNextPage": True, "endCursor": "same"}
+    threads = {"reviewThreads": {"pageInfo": info, "nodes": []}}
+    page = said({"data": {"repository": {"pullRequest": threads}}})
+    client, way = client_over(*(page for _ in range(5)))
+    outcome = await client.list_review_threads(REPO, 1, timeout_ms=1_000)
+    assert isinstance(outcome, Fetched)
+    assert (outcome.value.is_complete, len(way.requests)) == (False, 2)
+
+
 async def test_page_that_changed_has_all_pages_fetched_again() -> None:
     fresh = (said([PULL], etag='"c"'),)
     client, way = client_over(ForgeAnswer(status=304), said([PULL], etag='"d"'), *fresh)
