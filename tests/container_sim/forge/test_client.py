@@ -167,8 +167,11 @@ async def test_listing_that_leads_to_itself_is_left_incomplete() -> None:
 
 
 async def test_threads_whose_cursor_stands_still_are_left_incomplete() -> None:
-    info = {"hasNextPage": True, "endCursor": "same"}
-    threads = {"reviewThreads": {"pageInfo": info, "nodes": []}}
+    nowhere: dict[str, Any] = {
+        "pageInfo": {"hasNextPage": True, "endCursor": "same"},
+        "nodes": [],
+    }
+    threads = {"reviewThreads": nowhere}
     page = said({"data": {"repository": {"pullRequest": threads}}})
     client, way = client_over(*(page for _ in range(5)))
     outcome = await client.list_review_threads(REPO, 1, timeout_ms=1_000)
