@@ -22,6 +22,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncGenerator, Coroutine
+from contextlib import aclosing
 from typing import Any, TypeVar
 
 import msgspec
@@ -93,8 +94,9 @@ async def stream_events(call: Call) -> object:
     with contextlib.suppress(ConnectionError):  # the reader has gone: nobody is to be told
         try:
             await send(f"retry: {RECONNECT_MS}\n\n".encode())
-            async for page in _pages(call, question, first):
-                await send(_sse_frames(page))
+            async with aclosing(_pages(call, question, first)) as pages:
+                async for page in pages:
+                    await send(_sse_frames(page))
         except SlowReader:
             _cut(call, response, SLOW_READER)
         except _Ending:
@@ -123,8 +125,9 @@ async def open_feed_socket(call: Call) -> object:
                 await socket.close(code=CLOSE_POLICY, message=ErrorCode.INVALID_CURSOR.encode())
     finally:
         pump.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await pump
+        await asyncio.wait({pump})
+    if not pump.cancelled():
+        pump.result()  # what it raised is a fault of ours
     return socket
 
 
@@ -132,20 +135,22 @@ async def _pump(
     call: Call, socket: web.WebSocketResponse, question: ReadFeed, first: FeedPageView
 ) -> None:
     limits, clock = call.services.limits, call.services.clock
-    code, reason = CLOSE_GOING_AWAY, str(ErrorCode.SHUTTING_DOWN)
     try:
-        async for page in _pages(call, question, first):
-            for frame in _socket_frames(page):
-                await _within(clock, limits.feed_write_ms_max, socket.send_str(frame))
+        async with aclosing(_pages(call, question, first)) as pages:
+            async for page in pages:
+                for frame in _socket_frames(page):
+                    await _within(clock, limits.feed_write_ms_max, socket.send_str(frame))
     except ConnectionError:
         return  # the reader has gone: nobody is to be told
     except _Ending:
-        pass  # said below
+        code, reason = CLOSE_GOING_AWAY, str(ErrorCode.SHUTTING_DOWN)
     except SlowReader:
         code, reason = CLOSE_TRY_LATER, SLOW_READER
     except (BoomtownError, DurableObjectError) as error:
         failure = failure_of(error)
         code, reason = CLOSE_REFUSED + failure.status, str(failure.refusal.code)
+    else:
+        raise AssertionError("pages do not end by themselves")
     await socket.close(code=code, message=reason.encode(), drain=False)
 
 
@@ -228,7 +233,9 @@ def _cut(call: Call, response: web.StreamResponse, reason: str) -> None:
     if transport is None:
         return
     frame = _sse_closing(reason, "The reader took nothing for too long")
-    transport.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(frame), frame))  # the last chunk of a body
+    if "Transfer-Encoding" in response.headers:  # the last chunk of a chunked body
+        frame = b"%x\r\n%b\r\n0\r\n\r\n" % (len(frame), frame)
+    transport.write(frame)
     transport.close()
     clock.call_at_ms(clock.now_ms() + call.services.limits.feed_write_ms_max, transport.abort)
 

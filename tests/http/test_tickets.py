@@ -95,7 +95,7 @@ async def front() -> AsyncIterator[FrontWorld]:
         yield made
 
 
-async def ask(front: FrontWorld, scope: str = "admin", **body: object) -> Reply:
+async def ask(front: FrontWorld, body: dict[str, object], scope: str = "admin") -> Reply:
     return await front.call("POST", "/api/tickets", body, credential=front.operator_key(scope))
 
 
@@ -112,12 +112,12 @@ async def ask(front: FrontWorld, scope: str = "admin", **body: object) -> Reply:
 async def test_a_ticket_for_no_socket_of_ours_is_not_made(
     front: FrontWorld, body: dict[str, object]
 ) -> None:
-    reply = await ask(front, **body)
+    reply = await ask(front, body)
     assert (reply.status, reply.code) == (400, "INVALID_BODY")
 
 
 async def test_a_reader_may_have_a_ticket_and_acknowledge_nothing(front: FrontWorld) -> None:
-    reply = await ask(front, "read", kind="feed", town=TOWN)
+    reply = await ask(front, {"kind": "feed", "town": TOWN}, "read")
     assert reply.status == 201
     assert reply.data["expires_at"] == "2027-01-15T08:01:00.000Z"
     path = f"/api/towns/{TOWN}/feed/ws?cursor=c1&ticket={reply.data['ticket']}"
