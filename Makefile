@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: venv demo run test bench sim soak hunt sim-hashes mutants check lint types wheel-check constraints clean
+.PHONY: venv demo run test bench sim sweep soak hunt sim-hashes mutants check lint types wheel-check constraints clean
 
 # Make .venv with the pinned versions of constraints.txt and the project itself, editable.
 venv: .venv/.ready
@@ -54,6 +54,10 @@ bench: venv
 # 200 seeds of half a simulated hour with every fault, and 20 of them a second time.
 sim: venv
 	PYTHONPATH=tests $(BIN)/python -m support.sim_campaign docs/sim.log
+
+# Power cuts, kills and failures at every disk operation of the commit log, and its planted faults.
+sweep: venv
+	PYTHONPATH=tests $(BIN)/python -m support.commit_log_campaign docs/sweep.log
 
 # Put each known defect back, one at a time, in a copy of the tree: its own tests must fail.
 mutants: venv

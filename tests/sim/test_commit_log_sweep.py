@@ -1,18 +1,19 @@
 """The power-cut sweep over the shared commit log, and its planted faults (commit-log.md 3).
 
 A bounded part runs here; `make sweep` runs every operation, more seeds and more landing patterns
-(commit_log_campaign.py).
+(support.commit_log_campaign).
 """
 
 from __future__ import annotations
 
 import pytest
 
-from boomtown.limits import CommitLogLimits
 from boomtown.sim.faults import FaultKind
 from boomtown.sim.sweep import SweepPlan, SweepReport, sweep
 from support.commit_log_aim import sweep_recoveries_after_kills
 from support.commit_log_faults import (
+    NOTHING_EMPTIED,
+    NOTHING_LARGE,
     EagerCheckpoint,
     TemplateInPlace,
     UnsyncedLog,
@@ -20,24 +21,6 @@ from support.commit_log_faults import (
     UsesAlike,
 )
 from support.commit_log_story import LIMITS, CommitLogStory, Plan
-
-# No range is too long for a record, so own logs are synced for nothing else than is asked about.
-NOTHING_LARGE = CommitLogLimits(
-    segment_bytes=32_768,
-    segments_max=2,
-    record_bytes_max=24_000,
-    wal_bytes_kept_max=24_000,
-    template_files_max=2,
-    name_bytes_max=256,
-)
-NOTHING_EMPTIED = CommitLogLimits(
-    segment_bytes=1_048_576,
-    segments_max=2,
-    record_bytes_max=900_000,
-    wal_bytes_kept_max=24_000,
-    template_files_max=2,
-    name_bytes_max=256,
-)
 
 
 def assert_nothing_lost(report: SweepReport) -> None:
@@ -47,19 +30,19 @@ def assert_nothing_lost(report: SweepReport) -> None:
 @pytest.mark.parametrize("interleaves", [False, True], ids=["inline", "interleaved"])
 def test_nothing_acknowledged_is_lost_at_any_disk_operation(interleaves: bool) -> None:
     story = CommitLogStory(Plan(interleaves=interleaves, seed=1))
-    report = sweep(story, SweepPlan(patterns=3, every=3))
+    report = sweep(story, SweepPlan(patterns=3, every=5))
     assert report.operations > 400
     assert_nothing_lost(report)
 
 
 def test_nothing_acknowledged_is_lost_while_segments_are_used_again() -> None:
     story = CommitLogStory(Plan(rounds=9, interleaves=True, seed=2))
-    assert_nothing_lost(sweep(story, SweepPlan(patterns=2, every=6)))
+    assert_nothing_lost(sweep(story, SweepPlan(patterns=2, every=11)))
 
 
 def test_nothing_acknowledged_is_lost_in_a_second_life() -> None:
-    report = sweep(CommitLogStory(Plan(rounds=4)), SweepPlan(patterns=2, first_ends=6, every=6))
-    assert report.cases > 500
+    report = sweep(CommitLogStory(Plan(rounds=4)), SweepPlan(patterns=2, first_ends=4, every=9))
+    assert report.cases > 200
     assert_nothing_lost(report)
 
 
@@ -72,14 +55,14 @@ def test_kills_and_failed_operations_lose_nothing(failure: FaultKind) -> None:
 
 
 def test_a_recovery_after_a_kill_may_be_cut_anywhere() -> None:
-    verdicts = sweep_recoveries_after_kills(Plan(seed=1))
+    verdicts = sweep_recoveries_after_kills(Plan(seed=1, rounds=9))
     assert sum(verdicts.values()) > 200
     assert set(verdicts) == {"ok"}
 
 
 def test_the_sweep_catches_a_recovery_that_checkpoints_before_the_log_is_gone() -> None:
     """The main file has taken a commit that the log does not hold, and is led backwards."""
-    verdicts = sweep_recoveries_after_kills(Plan(seed=1, disk_of=EagerCheckpoint))
+    verdicts = sweep_recoveries_after_kills(Plan(seed=1, rounds=9, disk_of=EagerCheckpoint))
     assert set(verdicts) > {"ok"}
 
 
@@ -97,7 +80,7 @@ def test_the_sweep_catches_a_recovery_that_checkpoints_before_the_log_is_gone() 
     ],
 )
 def test_the_sweep_catches(plan: Plan) -> None:
-    report = sweep(CommitLogStory(plan), SweepPlan(patterns=2, every=5))
+    report = sweep(CommitLogStory(plan), SweepPlan(patterns=2, every=8))
     assert report.bad > 5
 
 
@@ -115,5 +98,5 @@ def test_the_sweep_catches(plan: Plan) -> None:
     ],
 )
 def test_the_sweep_of_two_lives_catches(plan: Plan) -> None:
-    report = sweep(CommitLogStory(plan), SweepPlan(patterns=2, every=4, first_ends=6))
+    report = sweep(CommitLogStory(plan), SweepPlan(patterns=2, every=5, first_ends=6))
     assert report.bad > 5

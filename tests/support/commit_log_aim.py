@@ -20,7 +20,7 @@ from support.commit_log_faults import is_segment
 from support.commit_log_story import CommitLogStory, Plan
 
 OPERATIONS_OF_A_RECOVERY = 100  # with checkpoints, where it makes any
-KILLS = 6  # the last ones of a life: there is the most to lead backwards
+KILLS = 4  # the last ones of a life: there is the most to lead backwards
 
 
 def sweep_recoveries_after_kills(plan: Plan) -> Counter[str]:
@@ -33,7 +33,7 @@ def sweep_recoveries_after_kills(plan: Plan) -> Counter[str]:
         ledger = Ledger()
         killed = Disk(_fault_at(operation, FaultKind.KILL))
         CommitLogStory(first).work(killed, ledger)
-        for cut in range(1, OPERATIONS_OF_A_RECOVERY, 2):
+        for cut in range(1, OPERATIONS_OF_A_RECOVERY, 3):
             known = ledger.copy()
             second = killed.after_kill(_fault_at(cut, FaultKind.POWER_CUT))
             story.work(second, known)

@@ -14,6 +14,7 @@ from boomtown.actors.runtime.log_records import (
     find_use_id,
     read_segment,
 )
+from boomtown.limits import CommitLogLimits
 from boomtown.sim.choices import Choices
 from boomtown.sim.disk import Disk
 from boomtown.sim.log_disk import SimulatedLogDisk
@@ -21,6 +22,23 @@ from boomtown.sim.vfs import SimulatedVfs
 from boomtown.sim.virtual_loop import START_MS
 from support.commit_log_story import KEYS, open_database
 
+# No range is too long for a record, so own logs are synced for nothing else than is asked about.
+NOTHING_LARGE = CommitLogLimits(
+    segment_bytes=32_768,
+    segments_max=2,
+    record_bytes_max=24_000,
+    wal_bytes_kept_max=24_000,
+    template_files_max=2,
+    name_bytes_max=256,
+)
+NOTHING_EMPTIED = CommitLogLimits(
+    segment_bytes=1_048_576,
+    segments_max=2,
+    record_bytes_max=900_000,
+    wal_bytes_kept_max=24_000,
+    template_files_max=2,
+    name_bytes_max=256,
+)
 ONE_USE = 1  # where uses are not told apart
 
 
