@@ -17,6 +17,8 @@ alarm; all but InitTown are answered TOWN_NOT_FOUND (row 93).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from boomtown.actors import AlarmInfo, DurableObject, DurableObjectState, Env
@@ -28,8 +30,11 @@ from boomtown.actors.town.feed_followers import FeedFollowers
 from boomtown.actors.town.feed_speaker import FeedSpeaker
 from boomtown.actors.town.feed_triggers import install_feed
 from boomtown.actors.town.feed_views import FeedPageView
+from boomtown.actors.town.gateway_actions import GatewayAction
+from boomtown.actors.town.gateway_desk import GatewayDesk, OutsideAction
 from boomtown.actors.town.outside_looks import look_first
 from boomtown.actors.town.questions import QuestionRequest
+from boomtown.actors.town.roster_views import GatewayView
 from boomtown.actors.town.schema_files import town_schema
 from boomtown.actors.town.store_town import find_town
 from boomtown.actors.town.town_loop import TownLoop
@@ -39,6 +44,7 @@ from boomtown.errors import BoomtownError
 
 _HAS_SCHEMA = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'town'"
 _SCHEMA = town_schema()
+NO_FORGE: Mapping[GatewayAction, OutsideAction] = {}  # what agents may do at one is refused
 NO_LOOP = LoopFacts(next_alarm_at_ms=None, reconciler={})  # questions of the feed ask nothing of it
 
 
@@ -57,6 +63,7 @@ class Town(DurableObject):
             containers=env.CONTAINERS,
             tokens=env.TOKENS,
         )
+        self._gateway = GatewayDesk(begin=self._begin, actions=NO_FORGE)
         self._create_schema()
         ctx.block_concurrency_while(self._loop.restore)
 
@@ -70,6 +77,8 @@ class Town(DurableObject):
             self.ctx.abort(f"A town's assertion failed: {error}")
         if answer.refusal is None:
             await self._follow(tx, request)
+        if isinstance(answer.view, GatewayView) and answer.view.is_pending:
+            return await self._gateway.finish(request, answer.view)
         return answer
 
     async def query(self, request: QuestionRequest) -> Answer:

@@ -140,6 +140,7 @@ class ErrorCode(enum.StrEnum):
     GIT_NOT_FOUND = "GIT_NOT_FOUND"
     CONTAINER_ERROR = "CONTAINER_ERROR"
     RUNTIME_UNAVAILABLE = "RUNTIME_UNAVAILABLE"
+    SCM_UNAVAILABLE = "SCM_UNAVAILABLE"
     TOWN_DRAINING = "TOWN_DRAINING"
     OVERLOADED = "OVERLOADED"
     STARTING_UP = "STARTING_UP"
@@ -247,6 +248,7 @@ REGISTRY: dict[ErrorCode, ErrorSpec] = {
     _C.GIT_NOT_FOUND: _S(_K.UNAVAILABLE, "The git program is not installed"),
     _C.CONTAINER_ERROR: _S(_K.BAD_GATEWAY, "The container did not do as told"),
     _C.RUNTIME_UNAVAILABLE: _S(_K.UNAVAILABLE, "Nothing can be started now; try again"),
+    _C.SCM_UNAVAILABLE: _S(_K.UNAVAILABLE, "The forge cannot be asked now; try again"),
     _C.TOWN_DRAINING: _S(_K.UNAVAILABLE, "The town's container is draining"),
     _C.OVERLOADED: _S(_K.UNAVAILABLE, "Too much at once; try again", 429),
     _C.STARTING_UP: _S(_K.UNAVAILABLE, "The server is starting"),
