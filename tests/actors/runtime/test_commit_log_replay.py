@@ -106,7 +106,8 @@ def test_the_log_and_the_own_log_give_the_last_generation_whole(data: st.DataObj
     """A model: a database whose own log grows, is emptied, and is synced past the records before
     a segment goes. Whatever suffix of segments is left, the repair completes its last generation,
     or what it leaves out was in the main file."""
-    generation, own, synced, records, emptied = 0, b"", 0, [], 0
+    generation, own, synced, emptied = 0, b"", 0, 0
+    records: list[tuple[int, int, bytes]] = []
     for step in data.draw(st.lists(st.sampled_from("cccpe"), min_size=1, max_size=12)):
         if step == "c":
             added = bytes([len(records) + 1]) * data.draw(st.integers(1, 4))
