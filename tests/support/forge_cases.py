@@ -363,9 +363,10 @@ async def threads_are_listed_resolved_or_not(world: ForgeWorld) -> None:
 async def merge_makes_a_commit_once(world: ForgeWorld) -> None:
     ann = client_of(world, "ann")
     pull = await open_pull(world, ann)
+    before = world.head("main")
     merged = await merge(ann, pull)
     assert merged == Merged(merge_sha=world.head("main"))
-    assert world.count_parents("main") == 2
+    assert world.parents("main") == [before, pull.head_sha]
     assert world.show("main", "bead-one.md") == "new"
     assert await merge(ann, pull) == merged
     after = await shown(ann, pull.number)
@@ -376,10 +377,11 @@ async def merge_makes_a_commit_once(world: ForgeWorld) -> None:
 async def squash_makes_one_commit_on_the_base(world: ForgeWorld) -> None:
     ann = client_of(world, "ann")
     pull = await open_pull(world, ann)
-    before = world.head("main")
+    before = world.push_file("base.md", "base\n", branch="main")
     assert await merge(ann, pull, method=MergeMethod.SQUASH) == Merged(merge_sha=world.head("main"))
-    assert world.head("main") not in (before, pull.head_sha)
-    assert world.count_parents("main") == 1
+    assert world.parents("main") == [before]
+    assert world.show("main", "bead-one.md") == "new"
+    assert world.show("main", "base.md") == "base"
     assert (await shown(ann, pull.number)).state is PullRequestState.MERGED
 
 

@@ -52,7 +52,10 @@ class ForgeWorld(Protocol):
     def head(self, branch: str) -> str: ...
     def show(self, branch: str, path: str) -> str: ...
     def delete_branch(self, branch: str) -> None: ...
-    def count_parents(self, branch: str) -> int: ...
+    def parents(self, branch: str) -> list[str]:
+        """Those of the branch's newest commit."""
+        ...
+
     async def cut_off(self) -> None:
         """From now on the forge is not reached."""
         ...
@@ -107,8 +110,8 @@ class RealForgeWorld:
     def delete_branch(self, branch: str) -> None:
         self._origin.git("branch", "--quiet", "-D", branch)
 
-    def count_parents(self, branch: str) -> int:
-        return len(self._origin.git("rev-parse", f"{branch}^@").split())
+    def parents(self, branch: str) -> list[str]:
+        return self._origin.git("rev-parse", f"{branch}^@").split()
 
     async def cut_off(self) -> None:
         await self._stack.aclose()
@@ -164,8 +167,8 @@ class SimForgeWorld:
     def delete_branch(self, branch: str) -> None:
         del self._origin.branches[branch]
 
-    def count_parents(self, branch: str) -> int:
-        return len(self._repositories.get_commit(self.head(branch)).parents)
+    def parents(self, branch: str) -> list[str]:
+        return list(self._repositories.get_commit(self.head(branch)).parents)
 
     async def cut_off(self) -> None:
         self._forge.is_reachable = False

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 from boomtown.container_sim.forge import entries as e
 from boomtown.container_sim.forge.addresses import ForgeSite
 from boomtown.container_sim.forge.client import ForgeClient
@@ -12,17 +15,22 @@ from boomtown.container_sim.forge.model import (
     Made,
     Merged,
     MergeMethod,
+    NotMergeable,
     PullRequest,
     PullRequestState,
+    RepositoryName,
 )
+from boomtown.container_sim.forge.repositories import GitRepositories
 from boomtown.container_sim.forge.sim_forge import SIM_BASE_URL, SimForgeRepositories
 from boomtown.container_sim.forge.way import ForgeAnswer, ForgeRequest
+from boomtown.container_sim.git_environment import git_environment
 from boomtown.container_sim.sim_repositories import SimRepositories
 from boomtown.limits import ForgeLimits
 from boomtown.sim.choices import CountingSecrets
 from boomtown.testing import ManualClock
 from support.forge_cases import create, listed, merge, shown
 from support.forge_worlds import REPO
+from support.git_origin import GitOrigin
 
 URL = f"{SIM_BASE_URL}/{REPO.full_name}.git"
 SIM_SITE = ForgeSite(base_url=SIM_BASE_URL)
@@ -48,6 +56,22 @@ class CrashingJournal(MemoryJournal):
             raise Crash
 
 
+class RacingRepositories(SimForgeRepositories):
+    """Somebody pushes to the base while a merge is made."""
+
+    def __init__(self, repositories: SimRepositories) -> None:
+        super().__init__(repositories, SIM_BASE_URL)
+        self._pushes_to = repositories
+        self.is_racing = False
+
+    async def move_branch(
+        self, repo: RepositoryName, branch: str, *, old_sha: str, new_sha: str
+    ) -> bool:
+        if self.is_racing:
+            self._pushes_to.push_file(URL, "race.md", "race\n", branch=branch)
+        return await super().move_branch(repo, branch, old_sha=old_sha, new_sha=new_sha)
+
+
 class DirectWay:
     """Satisfies ForgeWay: into the desk, without a wire."""
 
@@ -70,6 +94,7 @@ class CrashWorld:
     def __init__(self) -> None:
         self.repositories = SimRepositories()
         self.origin = self.repositories.add_origin(URL, {"README.md": b"hello\n"})
+        self.git = RacingRepositories(self.repositories)
         self.journal = CrashingJournal()
         self.way = DirectWay()
         self._clock = ManualClock()
@@ -85,7 +110,7 @@ class CrashWorld:
         self.way.desk = ForgeDesk(
             SIM_BASE_URL,
             ForgeBook(self.journal),
-            SimForgeRepositories(self.repositories, SIM_BASE_URL),
+            self.git,
             self._clock,
             CountingSecrets(),
             ForgeLimits(),
@@ -149,3 +174,29 @@ async def test_merge_is_found_behind_later_commits_of_the_base() -> None:
     world.repositories.push_file(URL, "later.md", "later\n", branch="main")
     assert (await shown(world.client, 1)).state is PullRequestState.MERGED
     assert await merge(world.client, pull) == Merged(merge_sha=moved)
+
+
+async def test_base_that_moves_during_a_merge_is_not_overwritten() -> None:
+    world = CrashWorld()
+    pull = await world.open_pull()
+    world.git.is_racing = True
+    assert await merge(world.client, pull) == NotMergeable()
+    assert world.repositories.find_file(URL, "main", "race.md") == "race\n"
+    assert (await shown(world.client, 1)).state is PullRequestState.OPEN
+    world.git.is_racing = False
+    assert isinstance(await merge(world.client, pull), Merged)
+    assert world.repositories.find_file(URL, "main", "race.md") == "race\n"
+
+
+async def test_git_moves_a_branch_only_from_where_it_is(tmp_path: Path) -> None:
+    origin = GitOrigin(tmp_path)
+    (tmp_path / "repos" / REPO.owner).mkdir(parents=True)
+    (tmp_path / "repos" / REPO.owner / f"{REPO.name}.git").symlink_to(origin.path)
+    environment = git_environment(os.environ, author_name="T", author_email="t@localhost")
+    git = GitRepositories(tmp_path / "repos", environment=environment, command_ms_max=60_000)
+    old = origin.head("main")
+    now = origin.push_file("a.md", "a\n", branch="main")
+    assert not await git.move_branch(REPO, "main", old_sha=old, new_sha=old)
+    assert origin.head("main") == now
+    assert await git.move_branch(REPO, "main", old_sha=now, new_sha=old)
+    assert origin.head("main") == old
