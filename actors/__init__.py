@@ -1,5 +1,11 @@
 """Durable objects for Python: the runtime's public names."""
 
+from boomtown.actors.runtime.container_class import Container as Container
+from boomtown.actors.runtime.container_class import ContainerState as ContainerState
+from boomtown.actors.runtime.container_class import ContainerStatus as ContainerStatus
+from boomtown.actors.runtime.container_class import ContainerStop as ContainerStop
+from boomtown.actors.runtime.container_class import get_container as get_container
+from boomtown.actors.runtime.container_class import switch_port as switch_port
 from boomtown.actors.runtime.container_port import Command as Command
 from boomtown.actors.runtime.durable_object import AlarmInfo as AlarmInfo
 from boomtown.actors.runtime.durable_object import DurableObject as DurableObject
@@ -40,8 +46,12 @@ __all__ = [
     "CallCycleError",
     "CloseEvent",
     "Command",
+    "Container",
     "ContainerExit",
     "ContainerPort",
+    "ContainerState",
+    "ContainerStatus",
+    "ContainerStop",
     "Cron",
     "DataCloneError",
     "Durability",
@@ -70,4 +80,6 @@ __all__ = [
     "WebSocket",
     "WebSocketPair",
     "fetch",
+    "get_container",
+    "switch_port",
 ]

@@ -74,8 +74,8 @@ class CommandContainers:
         self._http: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for folder in sorted(path for path in self._folder.iterdir() if path.is_dir()):
+        left = self._folder.iterdir() if self._folder.is_dir() else ()
+        for folder in sorted(path for path in left if path.is_dir()):
             is_gone = await end_recorded(
                 folder / LEDGER_NAME,
                 InstanceId(folder.name),
@@ -111,6 +111,7 @@ class CommandContainers:
         )
         folder = self._folder / instance_id
         work = folder / WORK_NAME
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         work.mkdir(mode=0o700, parents=True)
         ledger = Ledger(folder / LEDGER_NAME)
         output = OutputRing(self._clock, bytes_max=self._limits.agent_output_bytes_max)
@@ -136,6 +137,7 @@ class CommandContainers:
                 output.close()
                 ledger.close()
                 shutil.rmtree(folder, ignore_errors=True)
+        assert process is not None, "spawned, or an error was raised"
         container = CommandContainer(
             process,
             instance_id,

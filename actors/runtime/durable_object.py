@@ -177,7 +177,7 @@ class DurableObjectState:
 
     def schedules(self) -> list[Schedule]:
         """What is scheduled, by name; dead letters that are tried again too."""
-        return self.storage.schedules.list()
+        return self.storage.schedules.list_living()
 
     def cancel_schedule(self, name: str) -> bool:
         """Forget a schedule; False where there is none. A run under way goes on; dead letters

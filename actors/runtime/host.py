@@ -403,7 +403,7 @@ class Host:
 
     def _container_of(self, live: LiveObject, command: Command | None) -> ObjectContainer | None:
         slot = self._containers.attach(live.key, command)
-        return None if slot is None else ObjectContainer(slot, live, self._calls)
+        return None if slot is None else ObjectContainer(slot, live, self._calls, self._clock)
 
     def _object_broke(self, live: LiveObject) -> None:
         # Its storage is closed in the next pass: the code that broke it is still on the stack.

@@ -20,6 +20,7 @@ from boomtown.actors.runtime.container_slots import ContainerRun, ContainerSlot
 from boomtown.actors.runtime.environment import OutgoingCalls
 from boomtown.actors.runtime.exchange import Request, Response
 from boomtown.actors.runtime.ports import ObjectGate
+from boomtown.clock import Clock
 from boomtown.container_sim.command_model import (
     CommandFailed,
     ExecOrder,
@@ -43,7 +44,10 @@ class ContainerExit(Exception):
 class ObjectContainer:
     """The container of one live object. Every method is for the object's own turns."""
 
-    def __init__(self, slot: ContainerSlot, gate: ObjectGate, outgoing: OutgoingCalls) -> None:
+    def __init__(
+        self, slot: ContainerSlot, gate: ObjectGate, outgoing: OutgoingCalls, clock: Clock
+    ) -> None:
+        self.clock = clock  # of the host: what the Container class waits by
         self._slot = slot
         self._gate = gate
         self._outgoing = outgoing

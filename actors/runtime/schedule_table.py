@@ -134,7 +134,7 @@ class ScheduleTable:
         """The living row that runs first."""
         return self._find(_FIRST)
 
-    def list(self, *, is_dead: bool) -> list[Schedule]:
+    def rows(self, *, is_dead: bool) -> list[Schedule]:
         """Living or dead rows, by name."""
         if not self.exists:
             return []

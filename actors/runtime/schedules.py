@@ -116,10 +116,10 @@ class ObjectSchedules:
         self._set_wake()
         return schedule
 
-    def list(self) -> list[Schedule]:
+    def list_living(self) -> list[Schedule]:
         """The living ones, by name."""
         self._transactions.check("ctx.schedules")
-        return self._table.list(is_dead=False)
+        return self._table.rows(is_dead=False)
 
     def cancel(self, name: str) -> bool:
         """Remove a schedule; False where there is none. Its dead letters stay."""
@@ -134,7 +134,7 @@ class ObjectSchedules:
     def list_dead(self) -> list[Schedule]:
         """The dead letters, by name and age."""
         self._transactions.check("ctx.dead_schedules")
-        return self._table.list(is_dead=True)
+        return self._table.rows(is_dead=True)
 
     def retry_dead(self, letter_id: int) -> Schedule:
         """Run a dead letter again, now, with all its attempts. KeyError where there is none."""

@@ -33,6 +33,7 @@ from boomtown.actors.town.views import FactsView
 from boomtown.clock import Clock
 from boomtown.container_sim.boot_order import ContainerSettings
 from boomtown.container_sim.chaos import Chaos
+from boomtown.container_sim.command_containers import CommandContainers
 from boomtown.container_sim.faults import FAULTS_FOLDER
 from boomtown.container_sim.harnesses import HarnessSpec, validate_command
 from boomtown.container_sim.manager import ContainerManager
@@ -98,7 +99,9 @@ async def open_server(
         container_life = AsyncExitStack()
         stack.push_async_callback(container_life.aclose)
         await container_life.enter_async_context(manager)
-        host = parts.make_host(manager, classes)
+        # Of users' classes; left after the host, whose objects are told nothing any more.
+        commands = await stack.enter_async_context(parts.make_commands())
+        host = parts.make_host(manager, commands, classes)
         reports.host = host
         await stack.enter_async_context(host)
         await _ensure_operator_key(data, host)
@@ -167,6 +170,14 @@ class _Parts:
             on_instance_gone=reports.container_gone,
         )
 
+    def make_commands(self) -> CommandContainers:
+        return CommandContainers(
+            self._data.folder,
+            self._clock,
+            self._entropy,
+            limits=self._settings.limits.containers,
+        )
+
     def _mint_container_token(self, town_id: TownId, instance_id: InstanceId) -> str:
         return self._tokens.mint_container_token(
             town_id=town_id,
@@ -176,7 +187,10 @@ class _Parts:
         )
 
     def make_host(
-        self, manager: ContainerManager, classes: Mapping[str, type[DurableObject]]
+        self,
+        manager: ContainerManager,
+        commands: CommandContainers,
+        classes: Mapping[str, type[DurableObject]],
     ) -> Host:
         return Host(
             classes={TOWN_CLASS: Town, OWNER_CLASS: Owner, **classes},
@@ -197,6 +211,7 @@ class _Parts:
                 "TOWN_DEFAULTS": self._settings.town_defaults,
             },
             services={"CONTAINERS": manager},
+            containers=commands,
         )
 
     def make_chaos(self, manager: ContainerManager) -> Chaos | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -83,7 +83,7 @@ NewWorld = Callable[..., AbstractAsyncContextManager[World]]
 @pytest.fixture
 def new_world(tmp_path: Path) -> NewWorld:
     @asynccontextmanager
-    async def make(*prevented: str) -> AsyncIterator[World]:
+    async def make(*prevented: str) -> AsyncGenerator[World]:
         world = World(tmp_path, prevented)
         async with world.host:
             yield world
