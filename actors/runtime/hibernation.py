@@ -84,7 +84,7 @@ class ObjectSockets:
         self._clock = clock
         self._limits = limits
         self._sockets: dict[SocketEnd, _Socket] = {}  # in the order of their acceptance
-        self._ending: dict[SocketEnd, None] = {}  # not listed, its last frame not yet gone
+        self._ending: dict[SocketEnd, None] = {}  # not listed; a handler may still close them
         self._auto_response: tuple[str, str] | None = None
         self._event_timeout_ms: int | None = None
 
@@ -246,7 +246,7 @@ class ObjectSockets:
             self._sockets.pop(socket.end, None)
             if not socket.end.has_sent_close:
                 socket.end.disconnect()
-            self._ending = {end: None for end in self._ending if end.has_unsent}
+            self._ending.pop(socket.end, None)
         if error is not None and not could_not_begin:
             asyncio.get_running_loop().call_exception_handler(
                 {

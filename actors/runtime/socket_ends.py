@@ -98,11 +98,6 @@ class SocketEnd:
         """Whether nothing can come or go any more."""
         return self.is_lost or (self.has_sent_close and self.has_received_close)
 
-    @property
-    def has_unsent(self) -> bool:
-        """Whether a frame still waits at the gate."""
-        return bool(self._outgoing)
-
     # Sending.
 
     def queue(self, frame: Frame) -> Callable[[], None]:

@@ -54,6 +54,8 @@ class Room(DurableObject):
                 self.released.set()
             case "raise":
                 raise ValueError("no such thing")
+            case "block":
+                await self.ctx.block_concurrency_while(self.env.HOLD.wait)
             case "put":
                 await self.ctx.storage.put("said", True)
                 ws.send("put")
@@ -117,6 +119,7 @@ class SocketWorld:
         self.clock = ManualClock()
         self.log: list[Any] = []
         self.fails: list[str] = []
+        self.hold = asyncio.Event()  # lets a blocked room go on
         self.host = Host(
             classes={"Room": Room, **(classes or {})},
             data_dir=folder,
@@ -124,7 +127,7 @@ class SocketWorld:
             entropy=SeededEntropy(1),
             secrets=SystemSecrets(),
             limits=limits,
-            bindings={"LOG": self.log, "FAILS": self.fails},
+            bindings={"LOG": self.log, "FAILS": self.fails, "HOLD": self.hold},
             backend=backend,
         )
 

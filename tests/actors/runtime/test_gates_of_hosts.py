@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -22,6 +23,8 @@ from boomtown.entropy import SeededEntropy, SystemSecrets
 from boomtown.testing import ManualClock
 from boomtown.testing.manual_clock import run_passes
 from support.memory_backend import MemoryBackend
+
+TOLD = contextvars.ContextVar("told", default="nothing")
 
 
 class Slow(DurableObject):
@@ -82,6 +85,9 @@ class Slow(DurableObject):
     async def wait_for_a_time(self) -> None:
         clock = self.env.CLOCK
         self.ctx.wait_until(clock.sleep_until_ms(clock.now_ms() + 60_000))
+
+    async def told(self) -> str:
+        return TOLD.get()
 
     async def release(self) -> None:
         self.released.set()
@@ -162,3 +168,13 @@ async def test_gate_39_what_is_pending_is_never_evicted(world: World, keeps: str
     await pending
     assert world.host.statistics().live_objects == 0
     assert world.log.count("made") == 1
+
+
+async def test_gate_28_an_event_that_had_to_wait_has_its_callers_context(world: World) -> None:
+    TOLD.set("before")
+    queued = asyncio.ensure_future(world.slow.told())
+    await run_passes()
+    TOLD.set("after")
+    await world.clock.advance_ms(1_000)
+    assert await queued == "before"
+    assert await world.slow.told() == "after"

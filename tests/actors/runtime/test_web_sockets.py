@@ -333,6 +333,25 @@ async def test_a_sender_that_can_wait_finds_room(tmp_path: Path) -> None:
             assert await ws.receive() == f"echo {number}"
 
 
+async def test_messages_to_a_busy_object_wait_in_the_sockets_bounded_queue(
+    tmp_path: Path,
+) -> None:
+    world = SocketWorld(tmp_path, limits=RuntimeLimits(socket_queue_messages_max=4))
+    async with world.host:
+        ws = await world.connect()
+        ws.send("block")
+        for number in range(4):
+            ws.send(str(number))
+        room = asyncio.ensure_future(wait_room(ws))
+        await run_passes()
+        assert not room.done()
+        world.hold.set()
+        await room
+        received: list[str | bytes | None] = []
+        await _read(ws, 4, received)
+        assert received == [f"echo {number}" for number in range(4)]
+
+
 async def test_a_response_of_101_has_a_socket_and_no_other_has() -> None:
     pair = WebSocketPair()
     with pytest.raises(ValueError, match="101"):
