@@ -253,8 +253,7 @@ def _with_etag(request: ForgeRequest, answer: ForgeAnswer) -> ForgeAnswer:
     """The answer with a tag of its content, or 304 for whoever has that already."""
     if answer.status != 200:
         return answer
-    content = answer.body + answer.headers.get("link", "").encode()
-    etag = f'W/"{hashlib.sha256(content).hexdigest()}"'
+    etag = f'W/"{hashlib.sha256(answer.body).hexdigest()}"'
     if request.headers.get("if-none-match") == etag:
         return ForgeAnswer(status=304, headers={"etag": etag})
     answer.headers["etag"] = etag

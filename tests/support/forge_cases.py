@@ -303,6 +303,7 @@ async def reviews_are_said_in_order_and_decide(world: ForgeWorld) -> None:
         (bob, ReviewVerdict.CHANGES_REQUESTED),
         (bot, ReviewVerdict.APPROVED),
         (bob, ReviewVerdict.APPROVED),
+        (bot, ReviewVerdict.COMMENTED),
     ):
         made = await review(client, pull, verdict)
         assert isinstance(made, Made), made
@@ -315,13 +316,14 @@ async def reviews_are_said_in_order_and_decide(world: ForgeWorld) -> None:
         "changes_requested",
         "changes_requested",
         "approved",
+        "approved",
     ]
     items = (await reviews_of(ann, pull.number)).items
-    assert len({item.review_id for item in items}) == 4
+    assert len({item.review_id for item in items}) == 5
     said = [(item.author, item.is_bot, item.head_sha, item.body) for item in items]
     assert said == [
         (author, author == "robot", pull.head_sha, "Because")
-        for author in ("bob", "bob", "robot", "bob")
+        for author in ("bob", "bob", "robot", "bob", "robot")
     ]
 
 

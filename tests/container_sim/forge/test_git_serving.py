@@ -12,10 +12,16 @@ import aiohttp
 import pytest
 
 from boomtown.clock import SystemClock
+from boomtown.container_sim.forge.addresses import ForgeSite, find_repository
 from boomtown.container_sim.forge.server import RunningForge, open_forge
+from boomtown.container_sim.git import Git
 from boomtown.container_sim.git_environment import git_environment
+from boomtown.container_sim.model import Repository
 from boomtown.entropy import SystemSecrets
+from boomtown.error_codes import ErrorCode
+from boomtown.errors import Unavailable
 from boomtown.limits import ForgeLimits
+from support.container_orders import RIG
 from support.git_origin import GitOrigin
 
 pytestmark = pytest.mark.system
@@ -111,3 +117,22 @@ async def test_page_of_a_pull_request_is_no_git(tmp_path: Path) -> None:
             for path in ("/acme/widgets.git/config", "/acme/widgets/pull/1"):
                 async with http.get(forge.base_url + path) as answer:
                     assert answer.status == 404
+
+
+async def test_container_works_on_a_rig_whose_address_is_the_forges(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (origin, client, forge):
+        url = f"{forge.base_url}/acme/widgets.git"
+        site = ForgeSite(base_url=forge.base_url)
+        found = find_repository(url, (site,))
+        assert found is not None
+        assert found.repo.full_name == "acme/widgets"
+        environment = git_environment(os.environ, author_name="T", author_email="t@localhost")
+        git = Git(tmp_path / "data", SystemClock(), environment=environment, command_ms_max=60_000)
+        repository = Repository(rig_id=RIG, git_url=url, default_branch="main")
+        await git.refresh(repository, token=client.token)
+        worktree = await git.add_worktree(repository, "one", branch="work", start="main")
+        assert (worktree / "README.md").read_text() == "hello\n"
+        assert await git.find_remote_head(RIG, "main") == origin.head("main")
+        with pytest.raises(Unavailable) as refused:
+            await git.refresh(repository, token="wrong")
+        assert refused.value.code is ErrorCode.GIT_UNREACHABLE
