@@ -14,7 +14,6 @@ from boomtown.actors.town.commands_of_agents import (
     RegisterAgent,
     ResetAgent,
 )
-from boomtown.actors.town.fences import actor_of
 from boomtown.actors.town.model import Agent, BeadStatus, Employment, Session
 from boomtown.actors.town.naming import identity_of
 from boomtown.actors.town.offboarding import Dismissal, dismiss
@@ -91,7 +90,7 @@ def handle_delete_agent(tx: TownTransaction, caller: Caller, command: DeleteAgen
         return FactsView(facts={"deleted": False})
     if find_live_session(tx, agent.agent_id) is not None:
         raise Conflict(ErrorCode.AGENT_BUSY)
-    dismiss(tx, agent, Dismissal(actor=actor_of(caller), reason="deleted"))
+    dismiss(tx, agent, Dismissal(caller=caller, reason="deleted"))
     return FactsView(facts={"deleted": True})
 
 

@@ -11,18 +11,16 @@ from typing import Any
 
 from boomtown.actors.town.commands import Caller
 from boomtown.actors.town.commands_of_roster import ReassignWorkers
-from boomtown.actors.town.fences import actor_of
 from boomtown.actors.town.model import Agent
+from boomtown.actors.town.roster_log import RosterVerb, record_roster
 from boomtown.actors.town.store_agents import find_agent, get_agent
 from boomtown.actors.town.store_beads import find_bead
 from boomtown.actors.town.store_roster import (
-    RosterVerb,
     bosses_of,
     find_coordinator,
     is_coordinator,
     list_employed,
     list_workers,
-    log_roster,
 )
 from boomtown.actors.town.store_sessions import find_live_session
 from boomtown.actors.town.transaction import TownTransaction
@@ -51,11 +49,11 @@ def handle_reassign_workers(
     target = find_reassign_target(tx, agent, command.to)
     moved = move_workers(tx, agent, target, is_leaving=False)
     if moved:
-        log_roster(
+        record_roster(
             tx,
             RosterVerb.REASSIGNED,
+            caller=caller,
             agent_id=agent.agent_id,
-            actor=actor_of(caller),
             details={"to": target.agent_id, "workers": moved},
         )
     return FactsView(facts={"to": target.agent_id, "moved": moved})

@@ -11,10 +11,10 @@ import re
 
 from boomtown.actors.town.commands import Caller
 from boomtown.actors.town.commands_of_roster import HireAgent
-from boomtown.actors.town.fences import actor_of
 from boomtown.actors.town.merge_patch import merge_patch
 from boomtown.actors.town.model import Rig
 from boomtown.actors.town.naming import free_numbered_name, next_polecat_name
+from boomtown.actors.town.roster_log import RosterVerb, record_roster
 from boomtown.actors.town.staffing import REFINERY_NAME, free_identity, hire_agent
 from boomtown.actors.town.store_agents import (
     find_employed_role,
@@ -23,10 +23,8 @@ from boomtown.actors.town.store_agents import (
     update_agent,
 )
 from boomtown.actors.town.store_roster import (
-    RosterVerb,
     find_coordinator,
     list_taken_names,
-    log_roster,
 )
 from boomtown.actors.town.store_town import get_rig
 from boomtown.actors.town.templates import RoleTemplate, find_template_of
@@ -70,11 +68,11 @@ def handle_hire(tx: TownTransaction, caller: Caller, command: HireAgent) -> Agen
         template=None if template is None else template.name,
         config=config,
     )
-    log_roster(
+    record_roster(
         tx,
         RosterVerb.HIRED,
+        caller=caller,
         agent_id=agent.agent_id,
-        actor=actor_of(caller),
         details={"name": name, "role": role.value, "boss": boss_id},
     )
     return agent_view(tx, get_agent(tx, agent.agent_id))

@@ -31,12 +31,13 @@ from boomtown.actors.town.bosses import (
 )
 from boomtown.actors.town.commands import Caller
 from boomtown.actors.town.commands_of_roster import OffboardAgent
-from boomtown.actors.town.fences import actor_of
+from boomtown.actors.town.idempotency import principal_of
 from boomtown.actors.town.model import Agent, BeadStatus, Employment, Session, SessionState, Watch
+from boomtown.actors.town.roster_log import RosterVerb, record_roster
 from boomtown.actors.town.session_moves import release_bead, request_stop
 from boomtown.actors.town.store_agents import find_mayor, get_agent, update_agent
 from boomtown.actors.town.store_beads import update_bead
-from boomtown.actors.town.store_roster import RosterVerb, list_workers, log_roster
+from boomtown.actors.town.store_roster import list_workers
 from boomtown.actors.town.store_satellites import list_undelivered_mail, update_mail
 from boomtown.actors.town.store_sessions import find_live_session, get_session, update_session
 from boomtown.actors.town.store_watches import delete_watch, list_watches
@@ -61,7 +62,7 @@ _FORGET_PREFERENCE = (
 class Dismissal(msgspec.Struct, frozen=True, kw_only=True):
     """Who dismisses, why, and what becomes of the workers."""
 
-    actor: str
+    caller: Caller
     reason: str | None
     heir: Agent | None = None  # gets the workers, and the mail
     force: bool = False  # workers keep a boss who is gone
@@ -81,9 +82,7 @@ def handle_offboard(
         heir = None
         if command.reassign_to is not None:
             heir = find_reassign_target(tx, agent, command.reassign_to)
-        dismissal = Dismissal(
-            actor=actor_of(caller), reason=command.reason, heir=heir, force=command.force
-        )
+        dismissal = Dismissal(caller=caller, reason=command.reason, heir=heir, force=command.force)
         dismiss(tx, agent, dismissal)
     left = get_agent(tx, agent.agent_id)
     return NothingView() if left.employment == Employment.OFFBOARDED else agent_view(tx, left)
@@ -110,11 +109,11 @@ def dismiss(tx: TownTransaction, agent: Agent, dismissal: Dismissal) -> None:
     details["watches"] = [_release_watch(tx, watch) for watch in list_watches(tx, agent.agent_id)]
     details["mail"] = _pass_on_mail(tx, agent, dismissal.heir or find_mayor(tx))
     _let_go(tx, agent, dismissal)
-    log_roster(
+    record_roster(
         tx,
         RosterVerb.OFFBOARDED,
+        caller=dismissal.caller,
         agent_id=agent.agent_id,
-        actor=dismissal.actor,
         reason=dismissal.reason,
         details=details,
     )
@@ -129,7 +128,7 @@ def _let_go(tx: TownTransaction, agent: Agent, dismissal: Dismissal) -> None:
         employment=Employment.OFFBOARDED if session is None else Employment.OFFBOARDING,
         offboarded_at_ms=tx.now_ms if session is None else None,
         offboard_reason=dismissal.reason,
-        offboarded_by=dismissal.actor,
+        offboarded_by=principal_of(dismissal.caller),
         waiting_since_ms=None,
     )
     if session is not None:

@@ -104,9 +104,7 @@ def handle_delete_rig(tx: TownTransaction, caller: Caller, command: DeleteRig) -
         request_stop(tx, session, reason="rig_deleted")
     for agent in list_rig_agents(tx, rig.rig_id):
         if agent.employment == Employment.HIRED:
-            dismiss(
-                tx, agent, Dismissal(actor=actor_of(caller), reason="rig_deleted", force=True)
-            )
+            dismiss(tx, agent, Dismissal(caller=caller, reason="rig_deleted", force=True))
     delete_rig(tx, rig.rig_id)
     return FactsView(facts={"deleted": True})
 

@@ -1,8 +1,8 @@
-"""Who reports to whom, what agents leave behind, and the log of who did what to whom.
+"""Who reports to whom, and what agents leave behind.
 
-`agent_actions` and `roster_log` are append only; `reviewed_prs` gets its rows from the gateway
-alone, after a review was posted. None of the three, and no memory, is touched when an employment
-ends.
+`agent_actions` and `roster_log` (written by roster_log.py) are append only; `reviewed_prs` gets
+its rows from the gateway alone, after a review was posted. None of the three, and no memory, is
+touched when an employment ends.
 """
 
 from __future__ import annotations
@@ -13,24 +13,13 @@ from typing import Any
 import msgspec
 
 from boomtown.actors.town.model import Agent
+from boomtown.actors.town.roster_log import RosterVerb
 from boomtown.actors.town.store_agents import AGENTS, find_agent, find_mayor
 from boomtown.actors.town.tables import Table
 from boomtown.actors.town.transaction import TownTransaction
 from boomtown.container_sim.model import AgentRole
 from boomtown.ids import AgentId, RigId, SessionId
 from boomtown.wire import decode_json, encode_json_text
-
-
-class RosterVerb(enum.StrEnum):
-    """What roster_log records."""
-
-    HIRED = "hired"
-    OFFBOARDED = "offboarded"
-    REASSIGNED = "reassigned"
-    KILLED = "killed"
-    ROLLED_BACK = "rolled_back"
-    RESTORED = "restored"
-    ENDED = "ended"
 
 
 class ActionOutcome(enum.StrEnum):
@@ -167,32 +156,6 @@ def bosses_of(tx: TownTransaction, agent_id: AgentId) -> list[AgentId]:
         chain.append(agent.boss_id)
         agent = find_agent(tx, agent.boss_id)
     return chain
-
-
-def log_roster(
-    tx: TownTransaction,
-    verb: RosterVerb,
-    *,
-    agent_id: AgentId,
-    actor: str,
-    reason: str | None = None,
-    session_id: SessionId | None = None,
-    details: dict[str, Any] | None = None,
-) -> None:
-    """One entry: who did it, to whom, and why (I19)."""
-    ROSTER_LOG.insert(
-        tx,
-        RosterEntry(
-            entry_id=tx.new_id(),
-            agent_id=agent_id,
-            session_id=session_id,
-            verb=verb,
-            actor=actor,
-            reason=reason,
-            details=details or {},
-            created_at_ms=tx.now_ms,
-        ),
-    )
 
 
 def list_roster_log(tx: TownTransaction, agent_id: AgentId) -> list[RosterEntry]:

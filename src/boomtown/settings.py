@@ -109,7 +109,7 @@ def load_settings(
         "limits": file.limits,
     }
     try:
-        settings = msgspec.convert(values, Settings, strict=False)
+        settings = msgspec.convert(values, Settings, strict=False, dec_hook=_path)
     except (msgspec.ValidationError, AssertionError) as error:
         raise InvalidRequest(ErrorCode.INVALID_BODY, f"settings: {error}") from error
     _check(settings)
@@ -124,6 +124,13 @@ def _read_config(path: Path | None) -> _ConfigFile:
         return msgspec.convert(tomllib.loads(path.read_text()), _ConfigFile)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError, AssertionError) as error:
         raise InvalidRequest(ErrorCode.INVALID_BODY, f"{path.name}: {error}") from error
+
+
+def _path(kind: type, value: object) -> object:
+    """Paths are text in files and in the environment."""
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    raise msgspec.ValidationError(f"Expected `{kind.__name__}`")
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:

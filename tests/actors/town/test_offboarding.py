@@ -175,11 +175,15 @@ def test_the_log_says_who_why_what_and_whom() -> None:
     office.watch(office.ann, "Acme/App")
     office.offboard(office.ann, reassign_to="bob", reason="reorganised")
     entry = list_roster_log(office.tx, office.ann)[-1]
-    assert (entry.verb, entry.actor, entry.reason) == ("offboarded", "local", "reorganised")
+    assert (entry.verb, entry.actor, entry.reason) == (
+        "offboarded",
+        "operator:local",
+        "reorganised",
+    )
     assert entry.details["watches"] == ["https://github.com/Acme/App"]
     assert entry.details["moved"] == {"to": office.bob, "workers": office.workers}
     agent = get_agent(office.tx, office.ann)
-    assert (agent.offboarded_by, agent.offboard_reason) == ("local", "reorganised")
+    assert (agent.offboarded_by, agent.offboard_reason) == ("operator:local", "reorganised")
 
 
 def test_an_agent_at_work_is_offboarding_until_its_body_has_ended() -> None:

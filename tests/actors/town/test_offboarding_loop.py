@@ -53,11 +53,8 @@ async def test_a_body_that_ends_when_told_leaves_an_offboarded_agent(tmp_path: P
         assert view.employment == "offboarding"
         await world.settle()
         left = await _agent(world, polecat)
-        assert (left.employment, left.process, left.offboarded_by) == (
-            "offboarded",
-            "none",
-            "local",
-        )
+        assert (left.employment, left.process) == ("offboarded", "none")
+        assert left.offboarded_by == "operator:local"
         assert isinstance(await world.execute(OffboardAgent(agent_id=polecat)), NothingView)
         again = await world.session_of(bead)
         assert again.agent_id != polecat

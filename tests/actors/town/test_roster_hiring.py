@@ -32,7 +32,7 @@ def test_a_hire_is_an_idle_identity_with_its_template_and_a_log_entry() -> None:
     assert agent.config == {"review_sla_minutes": 5, "reviews_per_hour_max": 15}
     assert desk.tx.rows("SELECT * FROM sessions") == []
     [entry] = list_roster_log(desk.tx, agent_id)
-    assert (entry.verb, entry.actor) == ("hired", "local")
+    assert (entry.verb, entry.actor) == ("hired", "operator:local")
 
 
 def test_a_role_alone_gets_the_template_of_that_role() -> None:

@@ -25,9 +25,10 @@ from boomtown.actors.town.model import (
     SessionState,
 )
 from boomtown.actors.town.owner_keys import KeyScope
+from boomtown.actors.town.roster_log import RosterVerb
 from boomtown.actors.town.store_agents import AGENTS
 from boomtown.actors.town.store_beads import BEADS
-from boomtown.actors.town.store_roster import ActionOutcome, RosterVerb
+from boomtown.actors.town.store_roster import ActionOutcome
 from boomtown.actors.town.store_satellites import CONVOYS, ESCALATIONS, MAIL, REVIEWS
 from boomtown.actors.town.store_sessions import EFFECTS, SESSIONS
 from boomtown.actors.town.store_town import RIGS
