@@ -76,6 +76,9 @@ class Host:
     ids. Objects of the classes in `prevent_eviction` stay in memory until the host ends.
     """
 
+    # Why nothing becomes durable any more. Told to `on_failure` once: the host is of no use then.
+    failure: DurableObjectError | None = None
+
     def __init__(
         self,
         *,
@@ -101,8 +104,6 @@ class Host:
         self._clock = clock
         self._secrets = secrets
         self._instrument = instrument or SilentInstrument()
-        # Set once, when nothing becomes durable any more, and told: the host is of no use then.
-        self.failure: DurableObjectError | None = None
         self.on_failure: Callable[[DurableObjectError], None] = lambda _: None
         self._hook: LoopHook | None = None
         self._is_closing = False

@@ -193,7 +193,10 @@ class LogWriter:
             logged = self._new(commit.wal_path, is_name_durable=False)
             return (yield from self._sync_itself(commit, logged, outcome))
         if commit.is_found:
-            return None  # it was closed by this process, when all of it was durable
+            if commit.wal_end <= logged.end:
+                return None  # it was closed by this process, when all of it was durable
+            # A commit that failed may stand there all the same, and is shown from now on.
+            return (yield from self._sync_itself(commit, logged, outcome))
         start, data = logged.end, b""
         salts: bytes | None = logged.salts
         if logged.generation != commit.wal_generation:

@@ -93,6 +93,25 @@ async def test_a_short_log_is_left_when_its_database_is_closed(tmp_path: Path) -
     await bench.path.aclose()
 
 
+async def test_what_stands_behind_the_last_commit_is_synced_before_it_is_shown(
+    tmp_path: Path,
+) -> None:
+    """A commit that failed may be whole in the file all the same."""
+    bench = await CommitLogBench(tmp_path).start()
+    database = bench.open("a")
+    await bench.commit("a", database)
+    await bench.close(database)
+    with database.wal_path.open("ab") as log:
+        log.write(bytes(100))
+    bench.disk.clear()
+    again = bench.open("a")
+    await bench.submit("a", again)
+    assert again.wal_path.name in bench.disk.syncs
+    await bench.commit("a", again)
+    assert again.rows("SELECT count(*) FROM row") == [(2,)]
+    await bench.path.aclose()
+
+
 async def test_a_long_log_is_emptied_when_its_database_is_closed(tmp_path: Path) -> None:
     limits = msgspec.structs.replace(SMALL, wal_bytes_kept_max=1_000)
     bench = await CommitLogBench(tmp_path, limits=limits).start()
