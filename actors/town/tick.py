@@ -129,7 +129,7 @@ def run_tick(
 def check_town(tx: TownTransaction) -> tuple[Violation, ...]:
     """The violations at this instant, for whoever asks between two ticks."""
     found = check(read_snapshot(tx), now_ms=tx.now_ms, limits=tx.limits)
-    return found + check_feed(read_facts(tx))
+    return found + _check_feed(tx)
 
 
 def _plan(tx: TownTransaction, snapshot: Snapshot | None) -> tuple[Action, ...]:
@@ -158,7 +158,7 @@ def _apply_all(tx: TownTransaction, actions: tuple[Action, ...]) -> _Applied:
 def _check(tx: TownTransaction, snapshot: Snapshot | None) -> tuple[Violation, ...]:
     if snapshot is None:
         return ()
-    violations = check(snapshot, now_ms=tx.now_ms, limits=tx.limits) + check_feed(read_facts(tx))
+    violations = check(snapshot, now_ms=tx.now_ms, limits=tx.limits) + _check_feed(tx)
     for violation in violations:
         logger.error(
             "invariant_violated name=%s subject=%s message=%s",
@@ -169,11 +169,16 @@ def _check(tx: TownTransaction, snapshot: Snapshot | None) -> tuple[Violation, .
     return violations
 
 
+def _check_feed(tx: TownTransaction) -> tuple[Violation, ...]:
+    return () if tx.feed is None else check_feed(read_facts(tx))
+
+
 def _prune(tx: TownTransaction) -> None:
     prune(tx)
     prune_effects(tx)
     prune_failed_starts(tx)
-    prune_feed(tx)
+    if tx.feed is not None:
+        prune_feed(tx)
 
 
 def _count(

@@ -42,7 +42,7 @@ def check_envelope(reply: Reply, status: int, code: str) -> None:
     ("method", "path"),
     [
         ("GET", "/nothing/here"),
-        ("GET", f"/api/towns/{TOWN}/feed"),
+        ("GET", f"/api/towns/{TOWN}/nothing"),
         ("POST", f"/api/towns/{TOWN}/mayor/ensure"),
         ("GET", "/metrics"),
         ("GET", "/api/rigs/x/beads"),

@@ -52,6 +52,8 @@ async def _found(walk: Walk) -> None:
         )
         await walk.command(rig)
     await walk.command(c.RenameTown(name="bust"))
+    await walk.command(c.PutFeedCursor(consumer="panel", seq=1))
+    await walk.command(c.DeleteFeedCursor(consumer="panel"))
     await walk.command(c.UpdateConfig(patch={"max_polecats_per_rig": 3}))
     await walk.command(c.UpdateRigConfig(rig_id=OTHER_RIG, patch={"max_polecats_per_rig": 2}))
 
