@@ -127,8 +127,8 @@ def _read_config(path: Path | None) -> _ConfigFile:
 
 
 def _path(kind: type, value: object) -> object:
-    """Paths are text in files and in the environment."""
-    if kind is Path and isinstance(value, str):
+    """Paths are text in files and in the environment, and paths already from the command line."""
+    if kind is Path and isinstance(value, str | Path):
         return Path(value)
     raise msgspec.ValidationError(f"Expected `{kind.__name__}`")
 
