@@ -16,6 +16,7 @@ import pytest
 from boomtown.actors import (
     Command,
     ContainerExit,
+    Durability,
     DurableObject,
     DurableObjectError,
     DurableObjectState,
@@ -149,6 +150,7 @@ class World:
             clock=self.clock,
             entropy=SeededEntropy(1),
             secrets=SystemSecrets(),
+            durability=Durability.PROCESS,  # the clock moves faster than the disk syncs
             bindings={"PREFIX": prefix, "RANG": self.rang, "HEARD": self.heard},
             containers=port,
         )

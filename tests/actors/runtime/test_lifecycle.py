@@ -10,7 +10,14 @@ from typing import Any
 
 import pytest
 
-from boomtown.actors import DurableObject, DurableObjectError, DurableObjectState, Env, Host
+from boomtown.actors import (
+    Durability,
+    DurableObject,
+    DurableObjectError,
+    DurableObjectState,
+    Env,
+    Host,
+)
 from boomtown.entropy import SeededEntropy, SystemSecrets
 from boomtown.testing import ManualClock
 
@@ -60,6 +67,7 @@ class World:
             clock=self.clock,
             entropy=SeededEntropy(1),
             secrets=SystemSecrets(),
+            durability=Durability.PROCESS,  # the clock moves faster than the disk syncs
             bindings={"LOG": self.log, "CLOCK": self.clock},
             prevent_eviction=prevented,
         )
