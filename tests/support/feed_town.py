@@ -87,7 +87,7 @@ def replayed(events: list[FeedEventView]) -> tuple[Told, list[str]]:
         entity, _, verb = event.topic.partition(".")
         key = (entity, event.entity_id)
         payload = dict(event.payload)
-        before = payload.pop("before", None)
+        before: dict[str, Any] = payload.pop("before", None) or {}
         if verb == "created":
             if key in held:
                 misfits.append(f"{event.seq}: {key} was created twice")
@@ -97,7 +97,7 @@ def replayed(events: list[FeedEventView]) -> tuple[Told, list[str]]:
                 misfits.append(f"{event.seq}: {key} was deleted and never created")
         elif verb == "updated":
             known = held.get(key, {})
-            if before != {name: known.get(name) for name in before or {}}:
+            if before != {name: known.get(name) for name in before}:
                 misfits.append(f"{event.seq}: {key} was {known}, and the feed says {before}")
             held[key] = payload
         else:
