@@ -90,7 +90,7 @@ async def test_keys_and_list_options_raise_type_errors_only(
 ) -> None:
     storage = bench.storage
     key = data.draw(KEYS)
-    options = data.draw(
+    options: dict[str, Any] = data.draw(
         st.fixed_dictionaries(
             {},
             optional={
