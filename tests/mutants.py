@@ -28,6 +28,7 @@ from support.mutants_of_containers import CONTAINER_MUTANTS
 from support.mutants_of_front import FRONT_MUTANTS
 from support.mutants_of_repairs import REPAIR_MUTANTS
 from support.mutants_of_reviews import REVIEW_MUTANTS
+from support.mutants_of_roster import ROSTER_MUTANTS
 from support.mutants_of_runtime import RUNTIME_MUTANTS
 from support.mutants_of_sessions import SESSION_MUTANTS
 from support.mutation import Fate, Mutant, TestRunBroken, TreeCopy
@@ -40,6 +41,7 @@ _TABLES = (
     CONTAINER_MUTANTS,
     FRONT_MUTANTS,
     REPAIR_MUTANTS,
+    ROSTER_MUTANTS,
     RUNTIME_MUTANTS,
 )
 MUTANTS: tuple[Mutant, ...] = tuple(

@@ -32,6 +32,7 @@ async def tell(walk: Walk) -> None:
     await _found(walk)
     await _keep_beads(walk)
     await _attach_agents(walk)
+    await _staff(walk)
     await _work_and_rework(walk)
     await _prove_a_merge(walk)
     await _run_convoys(walk)
@@ -100,6 +101,33 @@ async def _attach_agents(walk: Walk) -> None:
     await walk.command(c.DeleteBeads(rig_id=RIG_ID, bead_ids=(bead_id,)))
     await walk.command(c.DeleteAgent(**own))
     await walk.command(c.SetPaused(is_paused=False))
+
+
+async def _staff(walk: Walk) -> None:
+    """Coordinators come and go with workers and watches; one worker is dismissed at work."""
+    heads: list[AgentId] = []
+    for name in ("ann", "bob"):
+        head: Any = await walk.command(c.HireAgent(role=AgentRole.ARCHITECT, name=name))
+        heads.append(AgentId(head.id))
+    await walk.command(c.HireAgent(template="polecat", rig_id=RIG_ID, name="w-1", boss="ann"))
+    for repo in ("app", "web"):
+        await walk.command(
+            c.AddWatch(agent_id=heads[0], forge="https://f", repo_owner="acme", repo_name=repo)
+        )
+    [(watch_id,)] = await walk.world.rows("SELECT watch_id FROM watches WHERE repo_name = 'web'")
+    await walk.command(c.RemoveWatch(agent_id=heads[0], watch_id=watch_id))
+    await walk.command(c.ReassignWorkers(agent_id=heads[0], to="bob"))
+    await walk.command(c.OffboardAgent(agent_id=heads[0], reason="done"))
+    await walk.command(c.OffboardAgent(agent_id=heads[1], reassign_to="mayor"))
+    await walk.command(c.SlingBead(rig_id=RIG_ID, title="Begin it"))
+    work = await _start(walk, SessionKind.WORK)
+    put = c.UseGateway(action="memory.put", args={"key": "k", "value": 1})
+    await walk.command(put, speaker(work))
+    await walk.command(c.OffboardAgent(agent_id=work.agent_id))
+    again = await _start(walk, SessionKind.WORK)
+    assert again.agent_id != work.agent_id
+    await _say_done(walk, again, Verdict.ABANDONED)
+    await _settle(walk)
 
 
 async def _work_and_rework(walk: Walk) -> None:

@@ -19,7 +19,7 @@ def roster_answers(agent: v.AgentView) -> dict[type, v.View]:
         repo="app",
         created_at=agent.created_at,
     )
-    memory = r.MemoryView(key="k", value={"seen_at": 5}, updated_at=agent.created_at)
+    memory = r.MemoryView(key="k", value={"tabs": False}, updated_at=agent.created_at)
     action = r.ActionView(
         id=agent.id,
         agent_id=agent.id,
