@@ -14,7 +14,7 @@ from boomtown.actors.town.commands import (
     UpdateRigConfig,
 )
 from boomtown.actors.town.config_rules import patched_rig_config
-from boomtown.actors.town.fences import actor_of
+from boomtown.actors.town.fences import AGENT_CALLERS, actor_of
 from boomtown.actors.town.mail_addresses import get_effective_boss, get_recipient
 from boomtown.actors.town.model import BeadStatus, Employment, Rig
 from boomtown.actors.town.offboarding import Dismissal, dismiss
@@ -40,7 +40,7 @@ from boomtown.actors.town.transitions import change_bead_status
 from boomtown.actors.town.views import EscalationView, FactsView, MailView, RigView
 from boomtown.actors.town.views_of import escalation_view, mail_view, rig_view
 from boomtown.error_codes import ErrorCode
-from boomtown.errors import Conflict
+from boomtown.errors import AccessDenied, Conflict
 from boomtown.ids import AgentId, BeadId, RigId
 
 TO_BOSS = "boss"
@@ -110,8 +110,11 @@ def handle_delete_rig(tx: TownTransaction, caller: Caller, command: DeleteRig) -
 
 
 def handle_send_mail(tx: TownTransaction, caller: Caller, command: SendMail) -> MailView:
-    """To an agent of any rig of the town; "boss" is the sender's live boss, else the mayor."""
+    """To an agent of any rig of the town; "boss" is the sender's live boss, else the mayor. An
+    agent writes in no name but its own."""
     get_rig(tx, command.rig_id)
+    if caller.kind in AGENT_CALLERS and command.from_agent_id not in (None, caller.agent_id):
+        raise AccessDenied(ErrorCode.FORBIDDEN_AGENT)
     sender = command.from_agent_id or caller.agent_id
     recipient = _recipient(tx, command, sender)
     bead = create_mail(

@@ -113,6 +113,14 @@ def test_a_worker_writes_to_no_coordinator_but_its_own(to: str, is_refused: bool
         assert answer.refusal.code == ErrorCode.NOT_YOUR_BOSS
 
 
+def test_a_worker_writes_in_no_name_but_its_own() -> None:
+    desk = Counter()
+    letter = SendMail(rig_id=RIG, from_agent_id=desk.ann, subject="S", body="B", to="boss")
+    answer = desk.ask_to(letter, caller=session_caller(desk.at_work))
+    assert answer.refusal is not None
+    assert answer.refusal.code == ErrorCode.FORBIDDEN_AGENT
+
+
 def test_only_an_agent_has_a_role_to_go_by() -> None:
     desk = Counter()
     code, _ = desk.refusal_of(UseGateway(action="memory.list", args={}))
