@@ -149,3 +149,4 @@ def test_a_template_is_an_empty_database_in_wal_mode(tmp_path: Path) -> None:
         assert database.rows("SELECT * FROM sqlite_schema") == []
         assert database.wal_end == 0
         database.close()
+        assert file.read_bytes() == make_image(page_size)  # opening it writes nothing in place
