@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: venv demo run test bench sim sweep soak hunt sim-hashes mutants check lint types wheel-check constraints clean
+.PHONY: venv demo run test conformance bench sim sweep soak hunt sim-hashes mutants check lint types wheel-check constraints clean
 
 # Make .venv with the pinned versions of constraints.txt and the project itself, editable.
 venv: .venv/.ready
@@ -25,6 +25,10 @@ run: venv
 # The whole test suite.
 test: venv
 	$(BIN)/python -m pytest -n 2
+
+# Generated scripts on this runtime and on a real workerd, every result compared; skipped without npm.
+conformance: venv
+	PYTHONPATH=tests $(BIN)/python -m support.conformance_run
 
 # The demo with its container and server killed, RUNS times in a row; the log is kept.
 RUNS ?= 20

@@ -132,7 +132,7 @@ class SqlCursor:
             if begins_transaction(self._rest):
                 raise SqlError(
                     "Use storage.transaction() or transaction_sync() in place of BEGIN, COMMIT,"
-                    " ROLLBACK, SAVEPOINT and RELEASE: SQLITE_AUTH"
+                    " ROLLBACK, SAVEPOINT and RELEASE"
                 ) from error
             raise self._transactions.translated(error) from error
         except apsw.BindingsError as error:

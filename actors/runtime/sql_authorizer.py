@@ -31,7 +31,7 @@ _TEMPORARY_OPERATIONS = frozenset(
 
 _VIRTUAL_TABLES = frozenset({"fts5", "fts5vocab", "rtree", "rtree_i32"})
 
-_READABLE_PRAGMAS = frozenset({"data_version", "page_size", "table_list"})
+_READABLE_PRAGMAS = frozenset({"data_version", "page_size"})
 _SWITCH_PRAGMAS = frozenset(
     {
         "case_sensitive_like",
@@ -127,6 +127,8 @@ def authorize(operation: int, first: str | None, second: str | None) -> int:
 
 
 def _may_use_pragma(name: str, value: str | None) -> bool:
+    if name == "table_list":
+        return True  # it names what is ours, and shows nothing of it
     if name in _READABLE_PRAGMAS:
         return value is None
     if name in _SWITCH_PRAGMAS:

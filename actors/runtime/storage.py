@@ -349,7 +349,11 @@ class Transaction:
         return self._inside().get(key)
 
     def put(self, key: str, value: object, /, *, allow_unconfirmed: bool = False) -> Ready[None]:
-        """As Storage.put, for one key."""
+        """As Storage.put, for one key; a value that cannot be kept is refused first."""
+        if value is msgspec.UNSET:
+            raise TypeError("put takes a key and a value")
+        if not self._frame.is_open:
+            encode_value(value)
         return self._inside().put(key, value, allow_unconfirmed=allow_unconfirmed)
 
     def delete(self, key: str, /, *, allow_unconfirmed: bool = False) -> Ready[int]:

@@ -110,8 +110,6 @@ class KeyValueTable:
 
     def delete(self, keys: Sequence[str], *, is_confirmed: bool) -> int:
         """How many of `keys` there were."""
-        if not self._has_table:
-            return 0
         self._begin(is_confirmed=is_confirmed)
         deleted = 0
         for key in keys:
@@ -119,39 +117,44 @@ class KeyValueTable:
             deleted += self._database.changes()
         return deleted
 
-    def entries(self, options: ListOptions) -> Generator[tuple[str, bytes], None, None]:
-        """The entries of a range, read as they are taken; raises RuntimeError when a newer
-        listing was begun. The options are checked at once."""
+    def entries(self, options: ListOptions) -> Iterator[tuple[str, bytes]]:
+        """The entries of a range; the first is read at once, the others as they are taken, which
+        raises RuntimeError when a newer listing was begun. The options are checked at once."""
         bounds = options.bounds()
         self._end_listing()
         self._listings += 1
-        return self._read_entries(options, bounds, self._listings)
-
-    def _read_entries(
-        self, options: ListOptions, bounds: tuple[str, str | None] | None, listing: int
-    ) -> Generator[tuple[str, bytes], None, None]:
-        self._check_listing(listing)
         if bounds is None or not self._has_table:
-            return
-        first, end = bounds
+            return iter(())
+        row = self._first_entry(options, *bounds)
+        return self._read_entries(row, self._listings)
+
+    def _first_entry(self, options: ListOptions, first: str, end: str | None) -> SqlRow | None:
         sql = _LIST.format(
             end="?2 IS NULL" if end is None else "key < ?2",
             order="DESC" if options.reverse else "ASC",
         )
         limit = -1 if options.limit is None else options.limit
         try:
-            self._cursor = cursor = self._database.cursor(sql, (first, end, limit))
-            while True:
-                row = cursor.fetchone()
-                if row is None:
-                    break
-                key, value = row
-                assert isinstance(key, str)
-                assert isinstance(value, bytes)
-                yield key, value
-                self._check_listing(listing)
+            self._cursor = self._database.cursor(sql, (first, end, limit))
+            return self._cursor.fetchone()
         except apsw.Error as error:
             raise self._transactions.translated(error) from error
+
+    def _read_entries(
+        self, row: SqlRow | None, listing: int
+    ) -> Generator[tuple[str, bytes], None, None]:
+        self._check_listing(listing)
+        while row is not None:
+            key, value = row
+            assert isinstance(key, str)
+            assert isinstance(value, bytes)
+            yield key, value
+            self._check_listing(listing)
+            assert self._cursor is not None
+            try:
+                row = self._cursor.fetchone()
+            except apsw.Error as error:
+                raise self._transactions.translated(error) from error
         self._end_listing()
 
     def _check_listing(self, listing: int) -> None:

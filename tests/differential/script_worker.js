@@ -138,7 +138,9 @@ export class Script extends DurableObject {
       case "bump": return toTagged((this.calls += 1));
       case "abort": return this.ctx.abort(operation.reason);
       case "throw": throw new Ended(operation.reason);
-      case "rollback": return toTagged(target.rollback());
+      case "rollback":
+        if (target === storage) throw new Error("no transaction");
+        return toTagged(target.rollback());
       case "transaction": return await this.transact(operation);
       case "block": return await this.block(operation);
       case "handle_alarm": return await this.handleAlarm(operation);
@@ -184,7 +186,10 @@ export class Script extends DurableObject {
       case "raw": return toTagged([...cursor.raw()]);
       case "one": return toTagged(cursor.one());
       case "next": return toTagged(cursor.next().value);
-      case "columns": return toTagged(cursor.columnNames);
+      case "columns": {
+        cursor.toArray();
+        return toTagged(cursor.columnNames);
+      }
       case "written": {
         cursor.toArray();
         return toTagged(cursor.rowsWritten);

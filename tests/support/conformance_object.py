@@ -178,6 +178,7 @@ class Script(DurableObject):
             case "next":
                 return to_tagged(cursor.next())
             case "columns":
+                cursor.to_array()
                 return to_tagged(list(cursor.column_names))
             case "written":
                 cursor.to_array()

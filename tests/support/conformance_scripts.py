@@ -89,6 +89,9 @@ class ScriptMaker:
     def _alarm_calls(self) -> list[Call]:
         self._left -= 2
         body = self._operations(IN_HANDLER, 4, depth=1)
+        for each in operations_of([{"operations": body}]):
+            if "body" in each:
+                each["catches"] = True  # a handler that fails is retried after 2 s of real time
         ringing: list[Operation] = [
             {"op": "handle_alarm", "body": body},
             {"op": "set_alarm", "at_ms": "now"},
@@ -103,7 +106,8 @@ class ScriptMaker:
                 break
             self._left -= 1
             made.append(self._operation(self._pick(weighted), depth=depth))
-            if made[-1]["op"] in ("abort", "throw"):
+            # A section's end is a commit in workerd, and here only where it waited: listed.
+            if made[-1]["op"] in ("abort", "throw") or (depth == 0 and made[-1]["op"] == "block"):
                 break
         return made
 

@@ -10,8 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -24,14 +22,14 @@ from boomtown.entropy import SeededEntropy, SystemSecrets
 from boomtown.testing import ManualClock
 from boomtown.wire import decode_json, encode_json
 from support.conformance_object import Script, call_failure
+from support.workerd_program import COMPATIBILITY_DATE as COMPATIBILITY_DATE
+from support.workerd_program import ROOT as ROOT
+from support.workerd_program import WORKERD_VERSION as WORKERD_VERSION
+from support.workerd_program import install_workerd as install_workerd
 
 Call = dict[str, Any]
 Answer = dict[str, Any]
 
-ROOT = Path(__file__).resolve().parents[2]
-CACHE = ROOT / ".workerd-cache"
-WORKERD_VERSION = "1.20261117.1"
-COMPATIBILITY_DATE = "2026-11-01"
 CONFIG = """
 using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
@@ -111,22 +109,6 @@ class WorkerdSide:
             response.raise_for_status()
             answers: list[Answer] = await response.json()
             return answers
-
-
-def install_workerd() -> Path | None:
-    """The program, installed by npm where it is missing; None without npm or the registry."""
-    program = CACHE / "node_modules" / "workerd" / "bin" / "workerd"
-    manifest = CACHE / "node_modules" / "workerd" / "package.json"
-    if not manifest.exists() or json.loads(manifest.read_text())["version"] != WORKERD_VERSION:
-        npm = shutil.which("npm")
-        if npm is None:
-            return None
-        CACHE.mkdir(exist_ok=True)
-        package = f"workerd@{WORKERD_VERSION}"
-        asked = [npm, "install", "--no-save", "--no-audit", "--no-fund", package]
-        if subprocess.run(asked, cwd=CACHE, check=False, capture_output=True).returncode != 0:
-            return None
-    return program if program.exists() else None
 
 
 @asynccontextmanager

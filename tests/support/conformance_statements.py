@@ -19,7 +19,7 @@ MAKE = (
     "CREATE TABLE IF NOT EXISTS part"
     "(id INTEGER PRIMARY KEY, item INTEGER REFERENCES item(id), note TEXT);"
 )
-MODES = ("array", "raw", "one", "next", "columns", "array")
+MODES = ("array", "raw", "one", "columns", "array")
 NAMES = ("x", "y", "z", "é", "")
 BLOBS = ("", "00ff", "616263")
 READS = (
