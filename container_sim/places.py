@@ -205,12 +205,10 @@ class Places:
     async def discard_kept(
         self, rig_id: RigId, *, spared: tuple[str, ...], timeout_ms: int
     ) -> tuple[str, ...]:
-        """As the port says; what a timeout leaves is the next call's."""
-        try:
-            async with deadline(self._clock, timeout_ms):
-                return await self._lookout.discard_kept(rig_id, spared=spared)
-        except TimeoutError:
-            return ()
+        """As the port says. Raises TimeoutError, OSError and git's errors; what is left then is
+        the next call's."""
+        async with deadline(self._clock, timeout_ms):
+            return await self._lookout.discard_kept(rig_id, spared=spared)
 
     async def prove_merge(
         self,

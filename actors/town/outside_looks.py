@@ -16,7 +16,7 @@ from boomtown.actors.town.commands_of_sessions import (
     RestoreSession,
     SpawnSession,
 )
-from boomtown.actors.town.model import Session, SessionState
+from boomtown.actors.town.model import SessionState
 from boomtown.actors.town.ports import Containers
 from boomtown.actors.town.questions import PreflightSpawn, Question
 from boomtown.actors.town.sightings import Seen
@@ -43,7 +43,7 @@ async def look_first(
         case RestoreSession(session_id=session_id):
             return Seen(looked=await _look(containers, _restore_order(tx, session_id), tx))
         case CleanUpSessions(rig_id=rig_id):
-            return Seen(discarded=await _discard(tx, containers, rig_id))
+            return Seen(swept_rigs=await _sweep(tx, containers, rig_id))
         case _:
             return Seen()
 
@@ -84,18 +84,21 @@ def _restore_order(tx: TownTransaction, session_id: SessionId) -> LookOrder | No
     return look_order_of(tx, rig, harness=session.harness, branch=session.branch)
 
 
-async def _discard(
+async def _sweep(
     tx: TownTransaction, containers: Containers, rig_id: RigId | None
-) -> tuple[str, ...]:
-    kept: list[Session] = list_kept_sessions(tx)
+) -> tuple[RigId, ...]:
+    """The rigs of which the kept worktrees are gone, but the spared ones; a rig that could not be
+    swept is left to the next call."""
     spared = spared_worktrees(tx)
-    rigs = sorted({session.rig_id for session in kept if rig_id in (None, session.rig_id)})
-    discarded: list[str] = []
-    for rig in rigs:
+    kept = {session.rig_id for session in list_kept_sessions(tx)}
+    swept: list[RigId] = []
+    for rig in sorted(kept):
+        if rig_id not in (None, rig):
+            continue
         try:
-            discarded += await containers.discard_kept(
-                rig, spared=spared, timeout_ms=tx.limits.look_timeout_ms
-            )
+            await containers.discard_kept(rig, spared=spared, timeout_ms=tx.limits.look_timeout_ms)
         except Exception as error:
-            logger.warning("discard_failed rig=%s error=%s", rig, type(error).__name__)
-    return tuple(discarded)
+            logger.warning("sweep_failed rig=%s error=%s", rig, type(error).__name__)
+        else:
+            swept.append(rig)
+    return tuple(swept)

@@ -9,6 +9,21 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from boomtown.container_sim.forge.model import (
+    Check,
+    CredentialsValid,
+    Fetched,
+    Listing,
+    Made,
+    NotLearnt,
+    NotModified,
+    PullRequest,
+    Refused,
+    RepositoryName,
+    Review,
+    ReviewThread,
+    ReviewVerdict,
+)
 from boomtown.container_sim.model import (
     LookOrder,
     LookOutcome,
@@ -59,7 +74,8 @@ class Containers(Protocol):
     async def discard_kept(
         self, rig_id: RigId, *, spared: tuple[str, ...], timeout_ms: int
     ) -> tuple[str, ...]:
-        """Remove what killed sessions of a rig left, but the spared paths; those removed."""
+        """Remove what killed sessions of a rig left, but the spared paths; those removed now.
+        Unlike the others, it raises when it could not: nothing may be said to be gone then."""
         ...
 
     async def prove_merge(
@@ -93,3 +109,52 @@ class SessionTokens(Protocol):
         user_id: str,
         now_ms: int,
     ) -> str: ...
+
+
+class Forges(Protocol):
+    """All forges of a server, each by its key (ForgeSite.key), as container_sim.forge.port.Forge
+    says it of one. A forge that is not there has no credentials. None of these raises for anything
+    that a forge, a network or a token can do."""
+
+    async def check_credentials(
+        self, forge: str, *, timeout_ms: int
+    ) -> CredentialsValid | NotLearnt:
+        """Whether the forge takes any token that we have for it. NoCredentials without asking it
+        when we have none."""
+        ...
+
+    async def list_open_pull_requests(
+        self, forge: str, repo: RepositoryName, *, etag: str | None, timeout_ms: int
+    ) -> Fetched[Listing[PullRequest]] | NotModified | NotLearnt: ...
+
+    async def get_pull_request(
+        self, forge: str, repo: RepositoryName, number: int, *, timeout_ms: int
+    ) -> Fetched[PullRequest] | NotLearnt: ...
+
+    async def find_pull_request_by_branch(
+        self, forge: str, repo: RepositoryName, branch: str, *, timeout_ms: int
+    ) -> Fetched[PullRequest | None] | NotLearnt: ...
+
+    async def list_checks(
+        self, forge: str, repo: RepositoryName, head_sha: str, *, timeout_ms: int
+    ) -> Fetched[Listing[Check]] | NotLearnt: ...
+
+    async def list_reviews(
+        self, forge: str, repo: RepositoryName, number: int, *, timeout_ms: int
+    ) -> Fetched[Listing[Review]] | NotLearnt: ...
+
+    async def list_review_threads(
+        self, forge: str, repo: RepositoryName, number: int, *, timeout_ms: int
+    ) -> Fetched[Listing[ReviewThread]] | NotLearnt: ...
+
+    async def post_review(
+        self,
+        forge: str,
+        repo: RepositoryName,
+        number: int,
+        *,
+        head_sha: str,
+        verdict: ReviewVerdict,
+        body: str,
+        timeout_ms: int,
+    ) -> Made[Review] | Refused | NotLearnt: ...

@@ -39,6 +39,7 @@ from boomtown.actors.town.model import (
     SessionState,
     effective,
 )
+from boomtown.actors.town.outside_looks import spared_worktrees
 from boomtown.actors.town.preflight import SPAWNABLE_KINDS, WORKABLE, Finding, spawn_findings
 from boomtown.actors.town.roster_log import RosterVerb, record_roster
 from boomtown.actors.town.session_moves import claim_session, request_stop
@@ -188,13 +189,14 @@ def handle_send(tx: TownTransaction, caller: Caller, command: SendToSession) -> 
 
 
 def handle_clean_up(tx: TownTransaction, caller: Caller, command: CleanUpSessions) -> FactsView:
-    """The folders are gone already (outside_looks.py); a crash before this is made good by the
-    next call, which finds them gone."""
+    """The folders are gone already (outside_looks.py); after a crash before this, the next call
+    finds none and says so here."""
     if command.rig_id is not None:
         get_rig(tx, command.rig_id)
     cleaned: list[SessionId] = []
+    spared = spared_worktrees(tx)
     for session in list_kept_sessions(tx):
-        if session.kept_worktree in tx.seen.discarded:
+        if session.rig_id in tx.seen.swept_rigs and session.kept_worktree not in spared:
             update_session(tx, session.session_id, kept_worktree=None)
             cleaned.append(session.session_id)
     left = [session.session_id for session in list_kept_sessions(tx)]

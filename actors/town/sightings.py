@@ -5,10 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from boomtown.container_sim.model import LookOutcome
+from boomtown.ids import RigId
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
     """Gathered by outside_looks.py; true at the moment of the look only."""
 
     looked: LookOutcome | None = None  # None: the rows were reason enough
-    discarded: tuple[str, ...] = ()  # worktrees that are gone now
+    swept_rigs: tuple[RigId, ...] = ()  # of which nothing is kept now but what is spared

@@ -142,6 +142,13 @@ GET {E}/watched-repos 200 operator roster
 DELETE {E}/watched-repos/{{watch}} 204 operator roster
 GET {T}/watched-repos 200 operator roster
 POST {T}/gateway/{{action}} 200 session gateway
+POST {T}/sessions 201 operator sessions
+POST {T}/sessions/preflight 200 operator sessions
+POST {T}/sessions/cleanup 200 operator sessions
+POST {T}/sessions/{{session}}/kill 200 operator sessions
+POST {T}/sessions/{{session}}/restore 201 operator sessions
+POST {T}/sessions/{{session}}/rollback 200 operator sessions
+POST {T}/sessions/{{session}}/send 202 operator sessions
 GET {T}/sessions 200 operator sessions
 GET {T}/sessions/{{session}} 200 operator sessions
 POST /api/tickets 201 operator service

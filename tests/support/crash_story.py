@@ -21,6 +21,7 @@ from boomtown.actors.town.model import (
 from boomtown.container_sim.model import AgentRole, InstanceGone, SessionKind, Verdict
 from boomtown.ids import AgentId, BeadId, InstanceId, RigId
 from support.crash_points import Walk
+from support.crash_story_sessions import deal_with_sessions
 from support.town_world import RIG_ID, SYSTEM, TOWN_ID, speaker
 
 OTHER_RIG = RigId("01890000-0000-7000-8000-000000000003")
@@ -33,6 +34,7 @@ async def tell(walk: Walk) -> None:
     await _keep_beads(walk)
     await _attach_agents(walk)
     await _staff(walk)
+    await deal_with_sessions(walk)
     await _work_and_rework(walk)
     await _prove_a_merge(walk)
     await _run_convoys(walk)
