@@ -25,8 +25,8 @@ from boomtown.actors.town.model import (
 )
 from boomtown.container_sim.model import AgentRole, Looked, LookOutcome, Unknown
 from boomtown.error_codes import ErrorCode
+from boomtown.ids import AgentId
 
-COORDINATORS = (AgentRole.MAYOR, AgentRole.ARCHITECT)
 SPAWNABLE_KINDS = (BeadKind.WORK, BeadKind.REWORK)
 WORKABLE = (BeadStatus.OPEN, BeadStatus.IN_PROGRESS)
 # What a look may find that concerns more than the branch comes before it.
@@ -55,7 +55,8 @@ class SpawnFacts(msgspec.Struct, frozen=True, kw_only=True):
     agent_session: Session | None  # the agent's living one
     has_room: bool  # a free agent of the role, or one more may be hired
     boss_named: str | None
-    boss: Agent | None
+    boss: Agent | None  # a living coordinator, or none
+    chain_of_boss: tuple[AgentId, ...]  # the boss, its boss, and so on
     bead_named: str | None
     bead: Bead | None
     bead_session: Session | None  # the bead's living one
@@ -159,12 +160,17 @@ def _agent(facts: SpawnFacts, rig: Rig) -> Iterator[Finding]:
 def _boss(facts: SpawnFacts) -> Iterator[Finding]:
     if facts.boss_named is None:
         return
-    boss = facts.boss
-    if boss is None or boss.employment != Employment.HIRED or boss.role not in COORDINATORS:
+    if facts.boss is None:
         yield _finding(
-            ErrorCode.AGENT_NOT_FOUND,
+            ErrorCode.NO_COORDINATOR,
             f"There is no employed mayor or architect {facts.boss_named!r}",
             boss=facts.boss_named,
+        )
+    elif facts.agent is not None and facts.agent.agent_id in facts.chain_of_boss:
+        yield _finding(
+            ErrorCode.REASSIGN_TARGET_INVALID,
+            f"{facts.agent.name} would report to itself",
+            boss=facts.boss.agent_id,
         )
 
 

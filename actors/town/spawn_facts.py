@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from boomtown.actors.town.commands_of_sessions import SpawnWish
-from boomtown.actors.town.model import Agent, Employment, Rig, Session, effective
-from boomtown.actors.town.preflight import COORDINATORS, SpawnFacts, rows_refuse
+from boomtown.actors.town.model import Employment, Rig, Session, effective
+from boomtown.actors.town.preflight import SpawnFacts, rows_refuse
 from boomtown.actors.town.store_agents import (
     find_agent,
-    list_agents,
     list_free_agents,
     list_rig_agents,
 )
 from boomtown.actors.town.store_beads import find_bead
+from boomtown.actors.town.store_roster import bosses_of, find_coordinator
 from boomtown.actors.town.store_sessions import (
     find_live_session,
     find_live_session_of_bead,
@@ -27,6 +27,7 @@ def spawn_facts(tx: TownTransaction, wish: SpawnWish, looked: LookOutcome | None
     rig = None if wish.rig_id is None else find_rig(tx, wish.rig_id)
     agent = None if wish.agent_id is None else find_agent(tx, wish.agent_id)
     bead = None if wish.bead_id is None else find_bead(tx, wish.bead_id)
+    boss = None if wish.boss is None else find_coordinator(tx, wish.boss)
     return SpawnFacts(
         town=get_town(tx),
         is_rig_named=bool(wish.rig_id),
@@ -39,7 +40,8 @@ def spawn_facts(tx: TownTransaction, wish: SpawnWish, looked: LookOutcome | None
         agent_session=None if agent is None else find_live_session(tx, agent.agent_id),
         has_room=rig is not None and _has_room(tx, rig, wish.role),
         boss_named=wish.boss,
-        boss=None if wish.boss is None else find_boss(tx, wish.boss),
+        boss=boss,
+        chain_of_boss=() if boss is None else (boss.agent_id, *bosses_of(tx, boss.agent_id)),
         bead_named=wish.bead_id,
         bead=bead,
         bead_session=None if bead is None else find_live_session_of_bead(tx, bead.bead_id),
@@ -68,18 +70,6 @@ def look_order_of(
         harness=harness or effective(get_town(tx).config, rig.config).harness,
         branch=branch,
     )
-
-
-def find_boss(tx: TownTransaction, named: str) -> Agent | None:
-    """An employed coordinator by id, or by name; any agent by id."""
-    for agent in list_agents(tx):
-        if agent.agent_id == named:
-            return agent
-    for agent in list_agents(tx):
-        is_employed = agent.employment == Employment.HIRED
-        if agent.name == named and agent.role in COORDINATORS and is_employed:
-            return agent
-    return None
 
 
 def _has_room(tx: TownTransaction, rig: Rig, role: AgentRole) -> bool:

@@ -21,8 +21,13 @@ async def deal_with_sessions(walk: Walk) -> None:
     made: Any = await walk.command(_spawn("Write it"))
     session = await _accepted(walk, SessionId(made.id))
     await walk.command(c.SendToSession(session_id=session.session_id, message="Go on"))
-    beat = {"rig_id": RIG_ID, "agent_id": session.agent_id, "instance_id": session.instance_id}
-    await walk.command(c.Heartbeat(**beat, worktree="/w/one"), _container_of(session))
+    beat = c.Heartbeat(
+        rig_id=RIG_ID,
+        agent_id=session.agent_id,
+        instance_id=session.instance_id,
+        worktree="/w/one",
+    )
+    await walk.command(beat, _container_of(session))
     walk.world.containers.kept_worktrees[session.session_id] = KEPT
     await walk.command(c.KillSession(session_id=session.session_id, reason="enough"))
     await _over(walk, session.session_id)

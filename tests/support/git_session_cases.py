@@ -75,6 +75,7 @@ async def kept_work_survives_the_next_life_and_is_taken_back(world: GitWorld) ->
     git = world.next_life()
     await git.refresh(world.repository, token=None)
     path = await git.take_back_worktree(RIG, kept, "two")
+    assert path is not None
     assert path == git.worktree_path(RIG, "two")
     again = await world.open_worktree(path)
     assert await again.find_text("new.md") == "new\n"

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from boomtown.actors.town.commands_of_roster import HireAgent
 from boomtown.actors.town.commands_of_sessions import (
     CleanUpSessions,
     KillSession,
@@ -18,7 +19,7 @@ from boomtown.actors.town.commands_of_sessions import (
 )
 from boomtown.actors.town.model import BeadStatus, Session, SessionState
 from boomtown.actors.town.questions import ListSessions, PreflightSpawn
-from boomtown.actors.town.views import FactsView, ListView, PreflightView, SessionView
+from boomtown.actors.town.views import AgentView, FactsView, ListView, PreflightView, SessionView
 from boomtown.container_sim.model import AgentRole, Looked, Obstacle, Unknown, Verdict
 from boomtown.error_codes import ErrorCode
 from boomtown.errors import BoomtownError
@@ -43,10 +44,12 @@ async def refused(world: TownWorld, command: Any) -> BoomtownError:
     return caught.value
 
 
-async def refused_spawn(world: TownWorld, **fields: Any) -> BoomtownError:
+async def refused_spawn(
+    world: TownWorld, *, rig_id: RigId | None = RIG_ID, **fields: Any
+) -> BoomtownError:
     """A refusal leaves every table as it was."""
     before = await all_rows(world)
-    error = await refused(world, SpawnSession(wish=SpawnWish(**{"rig_id": RIG_ID, **fields})))
+    error = await refused(world, SpawnSession(wish=SpawnWish(rig_id=rig_id, **fields)))
     assert await all_rows(world) == before
     return error
 
@@ -116,7 +119,7 @@ async def test_preflight_lists_every_finding_and_creates_nothing(tmp_path: Path)
         assert [finding.code for finding in view.findings] == [
             ErrorCode.PROMPT_TOO_LONG,
             ErrorCode.AGENT_NOT_FOUND,
-            ErrorCode.AGENT_NOT_FOUND,
+            ErrorCode.NO_COORDINATOR,
             ErrorCode.BEAD_NOT_FOUND,
         ]
         assert await all_rows(world) == before
@@ -361,3 +364,18 @@ async def test_what_is_sent_is_mail_for_the_living(tmp_path: Path) -> None:
         await world.execute(KillSession(session_id=session_id, force=True))
         error = await refused(world, SendToSession(session_id=session_id, message="Go on"))
         assert (error.code, error.http_status) == (ErrorCode.SESSION_TERMINATED, 409)
+
+
+async def test_spawn_puts_nobody_below_itself(tmp_path: Path) -> None:
+    async with TownWorld(tmp_path) as world:
+        heads: list[AgentId] = []
+        for name in ("ann", "bob"):
+            head = await world.execute(HireAgent(role=AgentRole.ARCHITECT, name=name))
+            assert isinstance(head, AgentView)
+            heads.append(AgentId(head.id))
+        await world.plant(f"UPDATE agents SET boss_id = '{heads[0]}' WHERE name = 'bob'")
+        error = await refused_spawn(world, agent_id=heads[0], boss="bob")
+        assert (error.code, error.http_status) == (ErrorCode.REASSIGN_TARGET_INVALID, 400)
+        worker = await spawn(world, boss="bob")
+        (row,) = await world.rows("SELECT boss_id FROM agents WHERE agent_id = ?", worker.agent_id)
+        assert row == (heads[1],)
