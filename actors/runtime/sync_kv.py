@@ -109,7 +109,9 @@ class KeyValueTable:
         self._transactions.run_sync(put_each)
 
     def delete(self, keys: Sequence[str], *, is_confirmed: bool) -> int:
-        """How many of `keys` there were."""
+        """How many of `keys` there were. No keys are no write; a missing key is one."""
+        if not keys:
+            return 0
         self._begin(is_confirmed=is_confirmed)
         deleted = 0
         for key in keys:

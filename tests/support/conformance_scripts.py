@@ -183,7 +183,8 @@ class ScriptMaker:
     def _block(self, *, depth: int) -> Operation:
         names = IN_BLOCK if depth < DEPTH_MAX else SYNCHRONOUS[:5]
         body = self._operations(names, 4, depth=depth + 1)
-        if self._below(8) == 0:
+        has_section = any(each["op"] == "block" for each in operations_of([{"operations": body}]))
+        if depth == 0 and not has_section and self._below(8) == 0:
             body.append({"op": "throw", "reason": "section"})
         return {"body": body}
 

@@ -54,7 +54,6 @@ CONSTANTS = (
     "PRAGMA table_list('item')",
     "PRAGMA defer_foreign_keys",
     "EXPLAIN QUERY PLAN SELECT 1",
-    "SELECT 1; SELECT 2; SELECT 3",
     "SELECT zeroblob(3)",
     "SELECT unicode('é'), char(233, 128512), quote('it''s'), typeof(1), random() IS NOT NULL",
 )

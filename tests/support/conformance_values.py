@@ -31,7 +31,8 @@ DATES_MS = (0, 1, -1, 1_700_000_000_123, 4_000_000_000_000)
 
 def from_tagged(tagged: Tagged) -> Any:
     """The Python value that `tagged` stands for."""
-    kind, content = tagged[0], tagged[1] if len(tagged) > 1 else None
+    kind: str = tagged[0]
+    content: Any = tagged[1] if len(tagged) > 1 else None
     match kind:
         case "undefined":
             return msgspec.UNSET
@@ -61,6 +62,7 @@ def from_tagged(tagged: Tagged) -> Any:
 
 def to_tagged(value: Any) -> Tagged:
     """`value` in the form that JavaScript's side answers for what it has in its place."""
+    parts: Any = value  # the cases below narrow `value` to containers of unknown things
     match value:
         case None | msgspec.UNSET:
             return ["null"]
@@ -75,13 +77,13 @@ def to_tagged(value: Any) -> Tagged:
         case bytes() | bytearray():
             return ["bytes", bytes(value).hex()]
         case list() | tuple():
-            return ["list", [to_tagged(each) for each in value]]
+            return ["list", [to_tagged(each) for each in parts]]
         case datetime():
             return ["date", (value - EPOCH) // timedelta(milliseconds=1)]
         case set() | frozenset():
-            return ["set", [to_tagged(each) for each in value]]
+            return ["set", [to_tagged(each) for each in parts]]
         case dict():
-            return ["dict", [[to_tagged(key), to_tagged(each)] for key, each in value.items()]]
+            return ["dict", [[to_tagged(key), to_tagged(each)] for key, each in parts.items()]]
         case _:
             raise TypeError(f"no tagged form of {type(value).__name__}")
 
@@ -95,7 +97,8 @@ def canonical(tagged: Any) -> Any:
     """`tagged` with the entries of dicts and sets in the order of their text."""
     if not isinstance(tagged, list):
         return tagged
-    parts = [canonical(each) for each in tagged]
+    inside: Any = tagged
+    parts: list[Any] = [canonical(each) for each in inside]
     if len(parts) == 2 and parts[0] in ("dict", "set"):
         return [parts[0], sorted(parts[1], key=lambda each: msgspec.json.encode(each))]
     return parts
