@@ -32,8 +32,10 @@ class ActorClass:
         self.python_class = python_class
         self.prevents_eviction = prevents_eviction
         alarm = getattr(python_class, "alarm", None)
-        self.has_alarm = alarm is not None
-        self.alarm_takes_info = alarm is not None and len(inspect.signature(alarm).parameters) > 1
+        self.has_alarm: bool = alarm is not None
+        self.alarm_takes_info: bool = (
+            alarm is not None and len(inspect.signature(alarm).parameters) > 1
+        )
         self._methods: dict[str, RpcMethod] = {}
         for method_name, function in inspect.getmembers(python_class, inspect.isfunction):
             is_public = not method_name.startswith("_") and method_name not in HANDLERS

@@ -35,7 +35,7 @@ class OutgoingCall:
     __slots__ = ("reply", "target", "target_gates")
 
     def __init__(self, target: str) -> None:
-        self.target = target  # "Counter/a", for people
+        self.target: str = target  # "Counter/a", for people
         self.target_gates: ObjectGates | None = None  # once it was delivered
         self.reply: Answer | None = None
 

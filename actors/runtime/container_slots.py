@@ -40,7 +40,7 @@ class ContainerRun:
         self.started: asyncio.Future[None] = loop.create_future()  # or it never will be
         self.ended: asyncio.Future[int | CommandFailed] = loop.create_future()
         self.has_begun = False  # the host works on it: whoever gives it up need not end it
-        self.is_given_up = False
+        self.is_given_up: bool = False
         self.destroy_error: Exception | None = None  # given out once
 
     def end(self, outcome: int | CommandFailed) -> None:

@@ -103,18 +103,18 @@ class Database:
         if options.make_missing is not None:
             options.make_missing(path)
         self.path = path
-        self.wal_path = path.with_name(path.name + WAL_SUFFIX)
-        self.wal_generation = 1
-        self.wal_end = 0
+        self.wal_path: Path = path.with_name(path.name + WAL_SUFFIX)
+        self.wal_generation: int = 1
+        self.wal_end: int = 0
         self._has_committed = False  # since it was opened
-        self.is_guarded = False  # while a user's statement is compiled or stepped
+        self.is_guarded: bool = False  # while a user's statement is compiled or stepped
         self._vfs = options.vfs or ""
         connection = apsw.Connection(
             str(path), vfs=options.vfs, statementcachesize=options.statements_cached
         )
         self._connection = cast("SqliteConnection", connection)
         try:
-            self.page_size = self._prepare_connection(options, limits)
+            self.page_size: int = self._prepare_connection(options, limits)
             self.wal_end = self._wal_bytes()
         except BaseException:
             self._connection.close()

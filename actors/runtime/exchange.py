@@ -84,7 +84,7 @@ class _Message:
     __slots__ = ("body", "headers")
 
     def __init__(self, headers: HeaderSource | None, body: Body | str) -> None:
-        self.headers = Headers(headers or ())
+        self.headers: Headers = Headers(headers or ())
         self.body: Body = body.encode() if isinstance(body, str) else body
 
     async def bytes(self) -> bytes:
@@ -115,8 +115,8 @@ class Request(_Message):
         body: Body | str = b"",
     ) -> None:
         super().__init__(headers, body)
-        self.url = url
-        self.method = method.upper()
+        self.url: str = url
+        self.method: str = method.upper()
 
     async def json(self) -> Any:
         """The whole body as untyped JSON; raises msgspec.DecodeError."""
@@ -152,8 +152,8 @@ class Response(_Message):
         super().__init__(headers, body)
         if (status == SWITCHING_PROTOCOLS) != (web_socket is not None):
             raise ValueError("status 101 goes with a web_socket, and no other status does")
-        self.status = status
-        self.web_socket = web_socket
+        self.status: int = status
+        self.web_socket: WebSocket | None = web_socket
 
     @staticmethod
     def json(value: object, *, status: int = 200, headers: HeaderSource | None = None) -> Response:

@@ -100,7 +100,7 @@ class Host:
         containers: ContainersPort | None = None,
     ) -> None:
         self.data_dir = data_dir
-        self.limits = limits or RuntimeLimits()
+        self.limits: RuntimeLimits = limits or RuntimeLimits()
         self._clock = clock
         self._secrets = secrets
         self._instrument = instrument or SilentInstrument()
@@ -135,7 +135,7 @@ class Host:
             )
             for name, kind in self._classes.items()
         }
-        self.env = self._make_env(bindings or {}, services or {})
+        self.env: Env = self._make_env(bindings or {}, services or {})
         self._backend: StorageBackend = backend or make_local_backend(
             data_dir=data_dir,
             classes_with_alarms=[name for name, kind in self._classes.items() if kind.has_alarm],

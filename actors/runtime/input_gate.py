@@ -40,13 +40,13 @@ class Scope:
 
     def __init__(self, schedule: Schedule, parent: Scope | None = None) -> None:
         self._schedule = schedule
-        self.parent = parent
+        self.parent: Scope | None = parent
         self.depth: int = 0 if parent is None else parent.depth + 1
-        self.locks = 0
+        self.locks: int = 0
         self.waiters: deque[Waiter] = deque()
         self.sections: deque[Waiter] = deque()  # critical sections that wait for their start
         self.section: asyncio.Task[Any] | None = None  # that runs, and holds this scope
-        self.is_done = False
+        self.is_done: bool = False
 
     def current(self) -> Scope:
         """This scope, or the nearest ancestor that is not done."""

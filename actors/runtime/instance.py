@@ -71,12 +71,12 @@ class LiveObject:
     ) -> None:
         self.key = key
         self.name = name
-        self.stage = Stage.STARTING
+        self.stage: Stage = Stage.STARTING
         self.seen_tick = 0
         self.was_used = False  # satisfies open_databases.Evictable, with the next and is_busy
-        self.prevents_eviction = actor_class.prevents_eviction
+        self.prevents_eviction: bool = actor_class.prevents_eviction
         self.storage: ObjectStorage | None = None
-        self.is_alarm_retried = True  # what the last abort said of a running alarm
+        self.is_alarm_retried: bool = True  # what the last abort said of a running alarm
         self._actor_class = actor_class
         self._clock = clock
         self._limits = limits
@@ -84,7 +84,7 @@ class LiveObject:
         self._container_of = container_of
         self._on_broken = on_broken
         self._instance: DurableObject | None = None
-        self.gates = ObjectGates(
+        self.gates: ObjectGates = ObjectGates(
             hook, clock=clock, limits=limits, on_commit=self._commit, on_broken=self._break
         )
         self.gates.root.lock()  # until `start` has ended

@@ -73,9 +73,10 @@ class LoopHook:
     __slots__ = ("__weakref__", "_generators", "call_soon", "loop", "turn")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop = loop
+        self.loop: asyncio.AbstractEventLoop = loop
         self.turn: TurnOwner | None = None
-        self.call_soon = loop.call_soon  # the loop's own method, unhooked
+        # The loop's own method, unhooked.
+        self.call_soon: Callable[..., asyncio.Handle] = loop.call_soon
         self._generators: dict[int, tuple[TurnOwner, weakref.ref[Any]]] = {}
 
     @contextlib.contextmanager

@@ -28,9 +28,9 @@ class Connection:
     __slots__ = ("actor_class", "key", "name", "pinned")
 
     def __init__(self, actor_class: ActorClass, key: ObjectKey, name: str | None) -> None:
-        self.actor_class = actor_class
-        self.key = key
-        self.name = name
+        self.actor_class: ActorClass = actor_class
+        self.key: ObjectKey = key
+        self.name: str | None = name
         self.pinned: LiveObject | None = None  # the instance that the stub found last
 
     @property
@@ -65,7 +65,7 @@ class DurableObjectStub:
 
     def __init__(self, router: Router, actor_class: ActorClass, object_id: DurableObjectId) -> None:
         self.id = object_id
-        self.name = object_id.name
+        self.name: str | None = object_id.name
         self._router = router
         key = ObjectKey(actor_class.name, str(object_id))
         self._connection = Connection(actor_class, key, object_id.name)

@@ -95,11 +95,11 @@ class ObjectGates:
         on_commit: Callable[[], None],
         on_broken: Callable[[DurableObjectError], None],
     ) -> None:
-        self.hook = hook
-        self.loop = hook.loop
-        self.root = Scope(hook.call_soon)
-        self.scope = self.root  # the scope of the present or last turn
-        self.output = OutputGate(
+        self.hook: LoopHook = hook
+        self.loop: asyncio.AbstractEventLoop = hook.loop
+        self.root: Scope = Scope(hook.call_soon)
+        self.scope: Scope = self.root  # the scope of the present or last turn
+        self.output: OutputGate = OutputGate(
             hook.loop,
             clock=clock,
             lock_ms_max=limits.output_lock_ms_max,
@@ -109,10 +109,10 @@ class ObjectGates:
         self.capturing: GateTask | None = None
         self.microtasks: deque[Microtask] = deque()
         self.tasks: dict[GateTask, None] = {}  # in the order of their making
-        self.replies = Replies(self.loop, self.output)
+        self.replies: Replies = Replies(self.loop, self.output)
         self.releases: list[Scope] = []  # holds that end with this turn
-        self.is_dirty = False
-        self.limits = limits
+        self.is_dirty: bool = False
+        self.limits: RuntimeLimits = limits
         self.keeps: dict[object, None] = {}  # open sockets: what must not be evicted
         self.outbound: object | None = None  # the host's OutboundCalls
         self._settled: list[tuple[Reply, Any, BaseException | None]] = []

@@ -20,7 +20,7 @@ class DurableObjectId:
 
     def __init__(self, hex_digits: str, *, name: str | None) -> None:
         self._hex = hex_digits
-        self.name = name  # known only where this id was made from a name
+        self.name: str | None = name  # known only where this id was made from a name
 
     def equals(self, other: DurableObjectId) -> bool:
         """Whether both name the same object."""

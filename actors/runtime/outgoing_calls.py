@@ -41,7 +41,7 @@ class HostCalls:
         http_client: HttpClient | None,
     ) -> None:
         self._connect = connect
-        self.fetch = OutgoingFetch(
+        self.fetch: OutgoingFetch = OutgoingFetch(
             http_client or AiohttpClient(limits), self.hold_and_run, clock=clock, limits=limits
         )
         self._hook: LoopHook | None = None

@@ -35,7 +35,7 @@ class OutputGate:
         lock_ms_max: int,
         on_broken: Callable[[Exception], None],
     ) -> None:
-        self.loop = loop
+        self.loop: asyncio.AbstractEventLoop = loop
         self.chain: Lock | None = None
         self._clock = clock
         self._lock_ms_max = lock_ms_max

@@ -109,9 +109,9 @@ class RpcMethod:
     __slots__ = ("_checks", "_is_plain", "_signature", "function", "is_coroutine", "name")
 
     def __init__(self, name: str, function: Callable[..., Any]) -> None:
-        self.name = name
-        self.function = function
-        self.is_coroutine = inspect.iscoroutinefunction(function)
+        self.name: str = name
+        self.function: Callable[..., Any] = function
+        self.is_coroutine: bool = inspect.iscoroutinefunction(function)
         self._signature = inspect.signature(function)
         self._checks = _compile_checks(function)
         self._is_plain = not self._checks

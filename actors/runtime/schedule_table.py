@@ -88,7 +88,7 @@ class ScheduleTable:
     def __init__(self, database: Database, transactions: Transactions) -> None:
         self._database = database
         self._transactions = transactions
-        self.exists = database.has_table(TABLE)
+        self.exists: bool = database.has_table(TABLE)
 
     def put(self, schedule: Schedule) -> None:
         """Write a row in place of any of its name and letter."""

@@ -79,14 +79,14 @@ class SocketEnd:
 
     def __init__(self, limits: RuntimeLimits) -> None:
         self.attachment: bytes | None = None
-        self.generation = 0  # of the handles on it: the newest is the one that counts
-        self.has_sent_close = False  # has asked to: the frame may still wait at the gate
-        self.has_received_close = False
-        self.is_lost = False
-        self.is_taken = False  # accepted by somebody who reads it
-        self.was_returned = False  # went out of its object in a response
+        self.generation: int = 0  # of the handles on it: the newest is the one that counts
+        self.has_sent_close: bool = False  # has asked to: the frame may still wait at the gate
+        self.has_received_close: bool = False
+        self.is_lost: bool = False
+        self.is_taken: bool = False  # accepted by somebody who reads it
+        self.was_returned: bool = False  # went out of its object in a response
         self.on_arrival: Callable[[], None] | None = None
-        self.limits = limits
+        self.limits: RuntimeLimits = limits
         self._inbox: deque[Frame] = deque()
         self._inbox_bytes = 0
         self._outgoing: deque[_Outgoing] = deque()

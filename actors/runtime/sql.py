@@ -95,8 +95,8 @@ class SqlCursor:
     def __init__(self, database: Database, transactions: Transactions, *, may_write: bool) -> None:
         self._may_write = may_write
         self.column_names: Sequence[str] = ()  # kept after the end; duplicates too
-        self.rows_read = 0  # one ahead of the reader
-        self.rows_written = 0  # triggers' included
+        self.rows_read: int = 0  # one ahead of the reader
+        self.rows_written: int = 0  # triggers' included
         self._database = database
         self._transactions = transactions
         self._cursor = database.connection.cursor()

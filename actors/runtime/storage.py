@@ -98,7 +98,7 @@ class Storage:
             clock=clock,
             row=MetadataRow.WAKE,
         )
-        self.schedules = ObjectSchedules(
+        self.schedules: ObjectSchedules = ObjectSchedules(
             database=database,
             transactions=self._transactions,
             wake=wake,
@@ -107,8 +107,8 @@ class Storage:
             limits=limits,
         )
         self._bookmarks = Bookmarks(database, self._transactions)
-        self.kv = SyncKv(self._table, self._transactions)
-        self.sql = Sql(database, self._transactions)
+        self.kv: SyncKv = SyncKv(self._table, self._transactions)
+        self.sql: Sql = Sql(database, self._transactions)
         for participant in (self._table, self._alarm, wake, self.schedules, self.sql):
             self._transactions.join(participant)
         self._transactions.join_alarm(self._alarm)

@@ -241,8 +241,8 @@ class WebSocketPair:
     def __init__(self) -> None:
         gates = find_current_gates()
         client, server = join_ends(RuntimeLimits() if gates is None else gates.limits)
-        self.client = WebSocket(client)
-        self.server = WebSocket(server)
+        self.client: WebSocket = WebSocket(client)
+        self.server: WebSocket = WebSocket(server)
 
     def __iter__(self) -> Iterator[WebSocket]:
         return iter((self.client, self.server))

@@ -52,7 +52,7 @@ class SystemClock:
     is an instant that was handed out before, by an earlier clock."""
 
     def __init__(self, *, not_before_ms: int = 0) -> None:
-        self.steps_back = 0
+        self.steps_back: int = 0
         self._last_ms = not_before_ms
 
     def now_ms(self) -> int:

@@ -50,8 +50,8 @@ class BoomtownError(Exception):
         issues: tuple[Issue, ...] = (),
     ) -> None:
         self.code = code
-        self.message = message or REGISTRY[code].message
-        self.details = dict(details or {})
+        self.message: str = message or REGISTRY[code].message
+        self.details: dict[str, Any] = dict(details or {})
         self.issues = issues
         super().__init__(self.message)
 

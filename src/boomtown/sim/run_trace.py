@@ -24,7 +24,7 @@ class Trace:
     """An append-only record; `now_ms` stamps each line."""
 
     def __init__(self, now_ms: Callable[[], int]) -> None:
-        self.count = 0
+        self.count: int = 0
         self._now_ms = now_ms
         self._lines: collections.deque[str] = collections.deque(maxlen=LINES_KEPT_MAX)
         self._hash = hashlib.sha256()

@@ -70,7 +70,7 @@ class ManualClock:
 class _ManualTimer:
     def __init__(self, callback: Callable[[], None]) -> None:
         self._callback = callback
-        self.is_cancelled = False
+        self.is_cancelled: bool = False
 
     def cancel(self) -> None:
         self.is_cancelled = True

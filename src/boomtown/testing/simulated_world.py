@@ -94,10 +94,10 @@ class World:
     """What a workload and an invariant are given. The same seed gives the same world."""
 
     def __init__(self, loop: VirtualLoop, choices: Choices, scenario: Scenario) -> None:
-        self.clock = VirtualClock(loop)
-        self.entropy = ChosenEntropy(choices)
+        self.clock: VirtualClock = VirtualClock(loop)
+        self.entropy: ChosenEntropy = ChosenEntropy(choices)
         self.ledger: list[Fact] = []  # what the outside was told, in order
-        self.trace = Trace(self.clock.now_ms)
+        self.trace: Trace = Trace(self.clock.now_ms)
         self._loop = loop
         self._choices = choices
         self._scenario = scenario

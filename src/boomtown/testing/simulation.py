@@ -46,8 +46,8 @@ class SimulationFailed(AssertionError):
     """A seed broke something. Its text is the report; `replay` is the line that shows it again."""
 
     def __init__(self, finding: Finding, replay: str) -> None:
-        self.seed = finding.seed
-        self.kind = finding.kind  # the class of the exception, or "hang", "not deterministic", ...
+        self.seed: int = finding.seed
+        self.kind: str = finding.kind  # the exception's class, or "hang", "not deterministic", ...
         self.plan: dict[ChoiceKey, int] = dict(finding.plan)
         self.replay = replay
         size = "" if finding.is_minimal else ", not minimal: the runs were used up"
