@@ -1,0 +1,66 @@
+"""A refusal changes nothing and says the whole of what it has to say: every registered code, met
+by a real request."""
+
+from __future__ import annotations
+
+import pytest
+
+from boomtown.error_codes import REGISTRY, ErrorCode
+from support.refusal_cases import (
+    CASES,
+    COMMANDS_ONLY,
+    OTHER_SERVERS,
+    RECORDED,
+    TABLES_OF_A_DECISION,
+    Case,
+)
+from support.refusal_scene import Scene
+from support.refusal_server import Reply
+
+pytestmark = pytest.mark.system
+
+RETRIED = (429, 503)  # of these a caller is told when to come back
+
+
+def check_envelope(reply: Reply, code: ErrorCode) -> None:
+    """The whole shape of http.md 1."""
+    said, row = reply.json, REGISTRY[code]
+    assert (reply.status, said.get("code")) == (row.status, code), reply.content
+    assert said["success"] is False
+    assert said["kind"] == row.kind
+    assert said["error"]
+    assert "\n" not in said["error"]
+    assert said["requestId"] == reply.headers["X-Request-Id"]
+    assert isinstance(said["details"], dict)
+    assert set(said) <= {"success", "error", "code", "kind", "requestId", "details", "issues"}
+    assert reply.headers["Content-Type"].startswith("application/json")
+    assert ("Retry-After" in reply.headers) == (row.status in RETRIED)
+    assert ("WWW-Authenticate" in reply.headers) == (row.status == 401)
+
+
+@pytest.mark.parametrize(
+    ("case", "code"), CASES.items(), ids=[f"{code}-{case.__name__}" for case, code in CASES.items()]
+)
+def test_a_refusal_is_whole_and_changes_nothing(scene: Scene, case: Case, code: ErrorCode) -> None:
+    sent = case(scene)
+    before = scene.server.footprint()
+    reply = scene.server.send(sent)
+    after = scene.server.footprint()
+    check_envelope(reply, code)
+    but_tables = TABLES_OF_A_DECISION if case in RECORDED else ()
+    assert before.changes_to(after, but_tables=but_tables) == []
+    assert bool(before.changes_to(after)) == (case in RECORDED)
+
+
+def test_every_registered_code_is_met() -> None:
+    assert set(CASES.values()) | OTHER_SERVERS | COMMANDS_ONLY == set(ErrorCode)
+    assert not set(CASES.values()) & (OTHER_SERVERS | COMMANDS_ONLY)
+
+
+def test_what_is_compared_holds_what_the_request_could_change(scene: Scene) -> None:
+    """A request that is not refused is seen in rows and in the feed."""
+    before = scene.server.footprint()
+    scene.bead()
+    after = scene.server.footprint()
+    changes = before.changes_to(after)
+    assert {line.split()[1] for line in changes} >= {"beads:", "feed_log:"}
