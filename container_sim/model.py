@@ -32,6 +32,7 @@ class SessionKind(enum.StrEnum):
     WORK = "work"  # change files on `branch`, from `target_branch`
     REVIEW = "review"  # judge `branch`, and merge it into `target_branch`
     LANDING = "landing"  # merge a convoy's branch into the default branch
+    PATROL = "patrol"  # judge a pull request and say so at its forge; nothing is merged or pushed
 
 
 class BodyState(enum.StrEnum):
@@ -62,6 +63,14 @@ class Repository(msgspec.Struct, frozen=True, kw_only=True):
     default_branch: str
 
 
+class PullRequestOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """The pull request that a patrol session is to judge, at one head."""
+
+    repo: str  # an address that the gateway knows
+    number: int
+    head_sha: str
+
+
 class StartSession(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that a container needs to give a session its body. Idempotent by session_id."""
 
@@ -90,6 +99,7 @@ class StartSession(msgspec.Struct, frozen=True, kw_only=True):
     session_token: str  # the agent's credential; never stored, never logged
     env: dict[str, str]
     kept_worktree: str | None = None  # what a killed session left uncommitted: go on in it
+    pull_request: PullRequestOrder | None = None  # of a patrol session
 
 
 class SessionReport(msgspec.Struct, frozen=True, kw_only=True):

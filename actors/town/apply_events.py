@@ -46,6 +46,12 @@ from boomtown.actors.town.model import (
     Session,
     SessionState,
 )
+from boomtown.actors.town.observer_answers import (
+    apply_forges_checked,
+    apply_repository_polled,
+)
+from boomtown.actors.town.observer_events import ForgesChecked, RepositoryPolled
+from boomtown.actors.town.patrol_reports import finish_patrol, poke_observer
 from boomtown.actors.town.review_moves import (
     complete_review,
     record_pull_request,
@@ -98,6 +104,10 @@ def apply_event(tx: TownTransaction, event: TownEvent) -> bool:
             return apply_stop_answer(tx, event)
         case ProofAnswered():
             return _apply_proof_answer(tx, event)
+        case ForgesChecked():
+            return apply_forges_checked(tx, event)
+        case RepositoryPolled():
+            return apply_repository_polled(tx, event)
         case _:
             assert_never(event)
 
@@ -109,8 +119,11 @@ def _apply_done(tx: TownTransaction, event: AgentDone) -> bool:
     if bead is None:
         accept_verdict(tx, session, verdict=event.verdict or Verdict.ABANDONED)
         return True
+    poke_observer(tx)
     if session.kind == SessionKind.WORK:
         return _finish_work(tx, session, bead, event)
+    if session.kind == SessionKind.PATROL:
+        return finish_patrol(tx, session, bead, event)
     return _finish_review(tx, session, bead, event)
 
 
@@ -197,7 +210,8 @@ def _note_pull_request(tx: TownTransaction, session: Session, review: Bead, pr_u
 
 def _apply_review_ended(tx: TownTransaction, event: ReviewEnded) -> bool:
     session = note_life(tx, get_session(tx, event.session_id))
-    if session.kind == SessionKind.WORK or find_bead(tx, session.bead_id) is None:
+    is_review = session.kind in (SessionKind.REVIEW, SessionKind.LANDING)
+    if not is_review or find_bead(tx, session.bead_id) is None:
         return True
     accept_verdict(
         tx,

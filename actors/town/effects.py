@@ -35,7 +35,8 @@ from boomtown.actors.town.events import (
 )
 from boomtown.actors.town.inbox import record_event
 from boomtown.actors.town.model import Effect, EffectKind, EffectState, Session, SessionState
-from boomtown.actors.town.ports import Containers, SessionTokens
+from boomtown.actors.town.observer_calls import check_forges, poll_repository
+from boomtown.actors.town.ports import Containers, Forges, SessionTokens
 from boomtown.actors.town.start_request import start_request
 from boomtown.actors.town.store_sessions import (
     find_effect,
@@ -75,11 +76,13 @@ class EffectWorkers:
         *,
         containers: Containers,
         tokens: SessionTokens,
+        forges: Forges,
         begin: Callable[[], TownTransaction],
         arm: Callable[[int], Awaitable[None]],
     ) -> None:
         self._containers = containers
         self._tokens = tokens
+        self._forges = forges
         self._begin = begin  # a transaction of the present turn, at the present instant
         self._arm = arm  # bring the alarm forward to an instant
         self._in_flight: set[str] = set()
@@ -129,6 +132,10 @@ class EffectWorkers:
                 return await self._stop(tx, town.town_id, effect)
             case EffectKind.PROVE_MERGE:
                 return await self._prove(tx, town.town_id, session)
+            case EffectKind.CHECK_FORGES:
+                return await check_forges(tx, self._forges)
+            case EffectKind.POLL_REPOSITORY:
+                return await poll_repository(tx, self._forges, effect.key)
             case _:
                 assert_never(effect.kind)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
+from boomtown.actors.town.observer_events import ForgesChecked, RepositoryPolled
 from boomtown.container_sim.model import (
     InstanceGone,
     ProbeOutcome,
@@ -116,4 +117,6 @@ TownEvent = (
     | ProbeAnswered
     | StopAnswered
     | ProofAnswered
+    | ForgesChecked
+    | RepositoryPolled
 )

@@ -315,4 +315,6 @@ EXCLUDED: dict[str, str] = {
     "bead_events": "the audit, a log by itself",
     "idempotency": "kept answers",
     "observed_repos": "the observer's bookkeeping of polls",
+    "observed_owners": "the observer's bookkeeping of credentials",
+    "pr_reviews": "satellites of beads, which are told",
 }

@@ -38,6 +38,7 @@ from boomtown.actors.town.events import (
     TownEvent,
 )
 from boomtown.actors.town.model import Priority, SessionState
+from boomtown.actors.town.observer_events import ForgesChecked, RepositoryPolled
 from boomtown.actors.town.session_moves import can_speak
 from boomtown.actors.town.store_sessions import find_session
 from boomtown.actors.town.transaction import TownTransaction
@@ -215,7 +216,7 @@ def _bury(tx: TownTransaction, pending: PendingEvent, *, attempts: int, message:
 
 def _session_of(event: TownEvent) -> SessionId | None:
     match event:
-        case ContainerGone() | ContainerNoted():
+        case ContainerGone() | ContainerNoted() | ForgesChecked() | RepositoryPolled():
             return None
         case (
             AgentDone()

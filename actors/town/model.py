@@ -45,6 +45,7 @@ class BeadKind(enum.StrEnum):
     REWORK = "rework"  # issue: what a review asked for; subject = the review; done closes it
     REVIEW = "review"  # merge_request: subject = the source bead
     LANDING = "landing"  # merge_request: subject = the convoy
+    PATROL = "patrol"  # merge_request: a pull request that a reviewer watches (observer_schema.sql)
     RECORD = "record"  # everything else: never dispatched
 
 
@@ -347,6 +348,8 @@ class EffectKind(enum.StrEnum):
     PROBE = "probe"
     STOP = "stop"
     PROVE_MERGE = "prove_merge"
+    CHECK_FORGES = "check_forges"  # whether any forge takes our credentials
+    POLL_REPOSITORY = "poll_repository"
 
 
 class EffectState(enum.StrEnum):
@@ -359,7 +362,7 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
     effect_id: str
     kind: EffectKind
     key: str  # unique: an intention is written once
-    session_id: SessionId
+    session_id: SessionId  # "": of no session
     state: EffectState
     attempts: int
     due_at_ms: int

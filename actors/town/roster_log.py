@@ -42,14 +42,36 @@ def record_roster(
     details: dict[str, Any] | None = None,
 ) -> None:
     """One row; the actor is the caller's principal."""
+    record_ending(
+        tx,
+        verb,
+        actor=principal_of(caller),
+        agent_id=agent_id,
+        session_id=session_id,
+        reason=reason,
+        details=details or {},
+    )
+
+
+def record_ending(
+    tx: TownTransaction,
+    verb: RosterVerb,
+    *,
+    actor: str,
+    agent_id: AgentId,
+    session_id: SessionId | None,
+    reason: str | None,
+    details: dict[str, Any],
+) -> None:
+    """One row for what nobody called for: a part of the town did it."""
     tx.run(
         _INSERT,
         tx.new_id(),
         agent_id,
         session_id,
         verb.value,
-        principal_of(caller),
+        actor,
         reason,
-        encode_json_text(details or {}),
+        encode_json_text(details),
         tx.now_ms,
     )

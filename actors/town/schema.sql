@@ -50,7 +50,7 @@ CREATE TABLE rigs (
 CREATE TABLE beads (
     bead_id             TEXT PRIMARY KEY,
     type                TEXT NOT NULL CHECK (type IN ('issue', 'message', 'escalation', 'merge_request', 'convoy', 'molecule', 'agent')),
-    kind                TEXT NOT NULL CHECK (kind IN ('work', 'rework', 'review', 'landing', 'record')),
+    kind                TEXT NOT NULL CHECK (kind IN ('work', 'rework', 'review', 'landing', 'patrol', 'record')),
     subject             TEXT,                      -- the bead that it is about (model.BeadKind)
     status              TEXT NOT NULL DEFAULT 'open' CHECK (status IN ('open', 'in_progress', 'in_review', 'closed', 'failed')),
     title               TEXT NOT NULL,
@@ -160,7 +160,7 @@ CREATE TABLE sessions (
     agent_id            TEXT NOT NULL REFERENCES agents,
     bead_id             TEXT NOT NULL,             -- no foreign key: history outlives a bead
     rig_id              TEXT NOT NULL,
-    kind                TEXT NOT NULL CHECK (kind IN ('work', 'review', 'landing')),
+    kind                TEXT NOT NULL CHECK (kind IN ('work', 'review', 'landing', 'patrol')),
     subject             TEXT,                      -- review: the source; landing: the convoy
     state               TEXT NOT NULL CHECK (state IN ('claimed', 'starting', 'running', 'ending', 'ended')),
     phase               TEXT NOT NULL CHECK (phase IN ('seed', 'bodied')),
@@ -229,9 +229,9 @@ CREATE TABLE dead_letters (
 
 CREATE TABLE effects (
     effect_id           TEXT PRIMARY KEY,
-    kind                TEXT NOT NULL CHECK (kind IN ('start', 'probe', 'stop', 'prove_merge')),
+    kind                TEXT NOT NULL CHECK (kind IN ('start', 'probe', 'stop', 'prove_merge', 'check_forges', 'poll_repository')),
     key                 TEXT NOT NULL UNIQUE,      -- an intention is written once
-    session_id          TEXT NOT NULL,
+    session_id          TEXT NOT NULL,             -- '': of no session
     state               TEXT NOT NULL CHECK (state IN ('pending', 'running', 'answered')),
     attempts            INTEGER NOT NULL DEFAULT 0,
     due_at_ms           INTEGER NOT NULL,

@@ -1,7 +1,8 @@
 """One tick of a town: everything that its alarm does before it arms itself again.
 
 The phases, in this order, all in one turn and without an await: drain the inbox, read a snapshot,
-plan, apply the plan, read again, check the invariants, take the effects that are due. Each event
+plan, apply the plan, patrol the forges, read again, check the invariants, take the effects that
+are due. Each event
 and each action has a savepoint of its own; a phase that raises is logged, counted and passed over,
 so that no fault of one keeps the others, or the next tick, from happening (row 76). Invariants
 are reported and counted, never repaired (town.md 6.1).
@@ -30,6 +31,7 @@ from boomtown.actors.town.feed_log import prune_feed, read_facts
 from boomtown.actors.town.inbox import DrainReport, count_pending, drain, prune
 from boomtown.actors.town.invariants import Violation, check
 from boomtown.actors.town.model import Effect
+from boomtown.actors.town.patrol_moves import run_patrol
 from boomtown.actors.town.reconciler import plan
 from boomtown.actors.town.snapshot import Snapshot
 from boomtown.actors.town.store_breaker import prune_failed_starts
@@ -107,6 +109,8 @@ def run_tick(
     outcome = phase("apply", lambda: _apply_all(tx, actions), _Applied())
     # Reading is the dearest part of a tick: where nothing was applied, what was read still holds.
     after = look("read", lambda: read_snapshot(tx), None) if actions else before
+    if phase("patrol", lambda: _patrol(tx, after), 0):
+        after = look("read", lambda: read_snapshot(tx), None)
     violations = look("check", lambda: _check(tx, after), NO_VIOLATIONS)
     phase("prune", lambda: _prune(tx), None)
     effects = phase("effects", lambda: take_effects(tx), NO_EFFECTS)
@@ -136,6 +140,10 @@ def _plan(tx: TownTransaction, snapshot: Snapshot | None) -> tuple[Action, ...]:
     if snapshot is None:
         return NO_ACTIONS
     return plan(snapshot, now_ms=tx.now_ms, limits=tx.limits)
+
+
+def _patrol(tx: TownTransaction, snapshot: Snapshot | None) -> int:
+    return 0 if snapshot is None else run_patrol(tx, snapshot)
 
 
 def _apply_all(tx: TownTransaction, actions: tuple[Action, ...]) -> _Applied:

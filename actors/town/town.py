@@ -49,8 +49,8 @@ NO_LOOP = LoopFacts(next_alarm_at_ms=None, reconciler={})  # questions of the fe
 
 
 class Town(DurableObject):
-    """`env` brings CONTAINERS and TOKENS (ports.py), CLOCK, ENTROPY, TOWN_LIMITS and
-    ROLE_TEMPLATES."""
+    """`env` brings CONTAINERS, FORGES and TOKENS (ports.py), FORGE_ACCESS, CLOCK, ENTROPY,
+    TOWN_LIMITS and ROLE_TEMPLATES."""
 
     def __init__(self, ctx: DurableObjectState, env: Env) -> None:
         super().__init__(ctx, env)
@@ -62,6 +62,7 @@ class Town(DurableObject):
             wait_until=ctx.wait_until,
             containers=env.CONTAINERS,
             tokens=env.TOKENS,
+            forges=env.FORGES,
         )
         self._gateway = GatewayDesk(begin=self._begin, actions=NO_FORGE)
         self._create_schema()
@@ -132,6 +133,7 @@ class Town(DurableObject):
             entropy=self.env.ENTROPY,
             limits=self.env.TOWN_LIMITS,
             templates=self.env.ROLE_TEMPLATES,
+            forges=self.env.FORGE_ACCESS,
             feed=self._speaker,
         )
 

@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol
 
 from boomtown.actors.town.effects import EffectWorkers
-from boomtown.actors.town.ports import Containers, SessionTokens
+from boomtown.actors.town.ports import Containers, Forges, SessionTokens
 from boomtown.actors.town.store_sessions import reset_running_effects
 from boomtown.actors.town.store_town import find_town, list_counters
 from boomtown.actors.town.tick import TickReport, run_tick
@@ -47,12 +47,17 @@ class TownLoop:
         wait_until: Callable[[Coroutine[Any, Any, None]], None],
         containers: Containers,
         tokens: SessionTokens,
+        forges: Forges,
     ) -> None:
         self._storage = storage
         self._begin = begin
         self._wait_until = wait_until
         self._workers = EffectWorkers(
-            containers=containers, tokens=tokens, begin=begin, arm=self.bring_forward
+            containers=containers,
+            tokens=tokens,
+            forges=forges,
+            begin=begin,
+            arm=self.bring_forward,
         )
         self._last: TickReport | None = None
 

@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from boomtown.actors.town.feed_speaker import SPEAK, FeedSpeaker, Said
+from boomtown.actors.town.forge_access import ForgeAccess
 from boomtown.actors.town.sightings import Seen
 from boomtown.actors.town.templates import Templates
 from boomtown.entropy import Entropy
@@ -51,6 +52,7 @@ class TownTransaction(msgspec.Struct, frozen=True, kw_only=True):
     templates: Templates
     speaker: SessionId | None = None
     seen: Seen = Seen()  # of the outside, before the transaction
+    forges: ForgeAccess = ForgeAccess()  # that the server knows
     actor: str = "system"  # operator:USER | session:ID | container:ID | system
     reason: str | None = None
     feed: FeedSpeaker | None = None

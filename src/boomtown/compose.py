@@ -40,6 +40,7 @@ from boomtown.container_sim.manager import ContainerManager
 from boomtown.container_sim.model import InstanceGone
 from boomtown.data_directory import OPERATOR_KEY, SIGNING_KEY, DataDirectory
 from boomtown.entropy import Entropy, Secrets
+from boomtown.forge_accounts import ForgeAccounts
 from boomtown.http.app import make_app
 from boomtown.http.services import (
     LOCAL_OWNER,
@@ -101,7 +102,9 @@ async def open_server(
         await container_life.enter_async_context(manager)
         # Of users' classes; left after the host, whose objects are told nothing any more.
         commands = await stack.enter_async_context(parts.make_commands())
-        host = parts.make_host(manager, commands, classes)
+        forges = parts.make_forges()
+        stack.push_async_callback(forges.close)
+        host = parts.make_host(manager, commands, forges, classes)
         reports.host = host
         await stack.enter_async_context(host)
         await _ensure_operator_key(data, host)
@@ -190,6 +193,7 @@ class _Parts:
         self,
         manager: ContainerManager,
         commands: CommandContainers,
+        forges: ForgeAccounts,
         classes: Mapping[str, type[DurableObject]],
     ) -> Host:
         return Host(
@@ -208,10 +212,19 @@ class _Parts:
                 "TOKENS": self._tokens,
                 "TOWN_LIMITS": self._settings.limits.town,
                 "ROLE_TEMPLATES": self._templates,
+                "FORGE_ACCESS": forges.access,
                 "TOWN_DEFAULTS": self._settings.town_defaults,
             },
-            services={"CONTAINERS": manager},
+            services={"CONTAINERS": manager, "FORGES": forges.clients},
             containers=commands,
+        )
+
+    def make_forges(self) -> ForgeAccounts:
+        return ForgeAccounts(
+            self._settings.forges,
+            self._clock,
+            self._settings.limits.forge,
+            environment=os.environ,
         )
 
     def make_chaos(self, manager: ContainerManager) -> Chaos | None:

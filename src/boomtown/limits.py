@@ -142,6 +142,18 @@ class TownLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     memory_entries_max: int = 1_000
     memory_value_bytes_max: int = 65_536
     watches_per_agent_max: int = 200  # a patrol asks the forge about each
+    # The observer of the forges (roster.md 3.6, 4.4).
+    patrol_poll_ms: int = 30_000  # between two polls of a repository
+    patrol_reviews_ms: int = 120_000  # between two fetches of its reviews: two calls a request
+    patrol_poke_ms: int = 2_000  # after a done: one poll for several that come together
+    patrol_boot_age_ms: int = 1_800_000  # what was opened longer before a boot is let be
+    patrol_call_ms: int = 20_000  # of one question to a forge
+    patrol_requests_max: int = 50  # looked at closely by one poll: three calls each
+    patrol_backoff_max_ms: int = 600_000  # doubles from patrol_poll_ms
+    patrol_attempts_max: int = 5  # of one review, as review_attempts_max
+    nudges_about_reviews_max: int = 3  # roster.md 4.4; then the people may talk
+    nudge_log_characters_max: int = 2_000  # of each failing check, from its end
+    nudge_items_max: int = 20  # checks or threads that one nudge quotes
 
     def __post_init__(self) -> None:
         assert self.heartbeat_ms * 3 <= self.lease_ms
@@ -149,6 +161,7 @@ class TownLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         assert self.alarm_inbox_ms < self.alarm_active_ms < self.alarm_idle_ms
         assert self.stop_grace_ms < self.stop_timeout_ms
         assert self.breaker_pause_ms < self.breaker_window_ms
+        assert self.patrol_poke_ms < self.patrol_poll_ms <= self.patrol_reviews_ms
 
 
 class ContainerLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -17,12 +17,14 @@ import msgspec
 from boomtown.actors.town.model import TownConfig
 from boomtown.error_codes import ErrorCode
 from boomtown.errors import InvalidRequest
-from boomtown.limits import ContainerLimits, HttpLimits, RuntimeLimits, TownLimits
+from boomtown.forge_accounts import ForgeSetting
+from boomtown.limits import ContainerLimits, ForgeLimits, HttpLimits, RuntimeLimits, TownLimits
 
 DEFAULT_PORT = 8787
 DEFAULT_DATA_DIR = Path(".boomtown")
 CONFIG_NAME = "boomtown.toml"
 ENVIRONMENT_PREFIX = "BOOMTOWN_"
+EVENT_LOOPS = ("auto", "asyncio", "uvloop")
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -40,6 +42,7 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     town: TownLimits = TownLimits()
     containers: ContainerLimits = ContainerLimits()
     http: HttpLimits = HttpLimits()
+    forge: ForgeLimits = ForgeLimits()
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,12 +53,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     data_dir: Path = DEFAULT_DATA_DIR
     durability: str = "full"  # or "process"
     commit_path: str = "log"  # or "files": each database syncs its own log
+    event_loop: str = "auto"  # of `serve`: uvloop where it is installed; or "asyncio", "uvloop"
     no_auth: bool = False
     allow_local_git: bool = False  # file:// and absolute paths as git addresses
     is_development: bool = False  # `boomtown dev`: faults on demand; no setting of a user's
     role_templates: Path | None = None  # a folder of TOML files, beside the built-in templates
     town_defaults: TownConfig = TownConfig()
     harnesses: dict[str, HarnessSetting] = {}
+    forges: dict[str, ForgeSetting] = {}  # by address
     limits: LimitSettings = LimitSettings()
 
 
@@ -65,6 +70,7 @@ class _ServerTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     data_dir: str | None = None
     durability: str | None = None
     commit_path: str | None = None
+    event_loop: str | None = None
     no_auth: bool | None = None
     allow_local_git: bool | None = None
     role_templates: str | None = None
@@ -82,6 +88,7 @@ class _ConfigFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     server: _ServerTable = _ServerTable()
     town: _TownTable = _TownTable()
     harness: dict[str, HarnessSetting] = {}
+    forges: dict[str, ForgeSetting] = {}
     limits: LimitSettings = LimitSettings()
 
 
@@ -106,6 +113,7 @@ def load_settings(
     values |= {
         "town_defaults": TownConfig(**msgspec.structs.asdict(file.town.defaults)),
         "harnesses": file.harness,
+        "forges": file.forges,
         "limits": file.limits,
     }
     try:
@@ -151,6 +159,8 @@ def _check(settings: Settings) -> None:
         problem = f'durability: "{settings.durability}" is neither "full" nor "process"'
     elif settings.commit_path not in ("log", "files"):
         problem = f'commit_path: "{settings.commit_path}" is neither "log" nor "files"'
+    elif settings.event_loop not in EVENT_LOOPS:
+        problem = f'event_loop: "{settings.event_loop}" is none of {", ".join(EVENT_LOOPS)}'
     elif settings.no_auth and settings.host not in LOOPBACK:
         problem = "no_auth: only for a server that is bound to loopback"
     if problem:

@@ -15,10 +15,12 @@ import msgspec
 import pytest
 
 from boomtown.actors import Durability, Host
+from boomtown.actors.town.forge_access import ForgeAccess
 from boomtown.actors.town.model import TownConfig
 from boomtown.actors.town.owner import Owner
 from boomtown.actors.town.templates import load_templates
 from boomtown.actors.town.town import Town
+from boomtown.container_sim.forge.forge_clients import ForgeClients
 from boomtown.entropy import SeededEntropy, SystemSecrets
 from boomtown.http.services import FrontSettings
 from boomtown.http.tokens import Tokens
@@ -103,9 +105,10 @@ async def open_world(
             "TOKENS": tokens,
             "TOWN_LIMITS": TownLimits(),
             "ROLE_TEMPLATES": load_templates(None),
+            "FORGE_ACCESS": ForgeAccess(),
             "TOWN_DEFAULTS": TownConfig(),
         },
-        services={"CONTAINERS": containers},
+        services={"CONTAINERS": containers, "FORGES": ForgeClients({})},
     )
     settings = msgspec.structs.replace(settings, public_classes=())
     async with (

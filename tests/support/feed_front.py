@@ -12,10 +12,12 @@ import msgspec
 from aiohttp import ClientResponse, ClientWebSocketResponse
 
 from boomtown.actors import Durability, Host
+from boomtown.actors.town.forge_access import ForgeAccess
 from boomtown.actors.town.model import TownConfig
 from boomtown.actors.town.owner import Owner
 from boomtown.actors.town.templates import load_templates
 from boomtown.actors.town.town import Town
+from boomtown.container_sim.forge.forge_clients import ForgeClients
 from boomtown.entropy import SeededEntropy, SystemSecrets
 from boomtown.http.tokens import Tokens
 from boomtown.limits import HttpLimits, TownLimits
@@ -146,9 +148,10 @@ async def open_feed_world(
             "TOKENS": tokens,
             "TOWN_LIMITS": TownLimits(),
             "ROLE_TEMPLATES": load_templates(None),
+            "FORGE_ACCESS": ForgeAccess(),
             "TOWN_DEFAULTS": TownConfig(),
         },
-        services={"CONTAINERS": ScriptedContainers(clock)},
+        services={"CONTAINERS": ScriptedContainers(clock), "FORGES": ForgeClients({})},
     )
     settings = msgspec.structs.replace(SETTINGS, public_classes=())
     async with (

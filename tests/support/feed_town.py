@@ -100,6 +100,6 @@ def replayed(events: list[FeedEventView]) -> tuple[Told, list[str]]:
             if before != {name: known.get(name) for name in before}:
                 misfits.append(f"{event.seq}: {key} was {known}, and the feed says {before}")
             held[key] = payload
-        else:
-            held.pop(key, None)  # a tombstone of its own
+        elif verb == "rolled_back":
+            held.pop(key, None)  # a tombstone
     return held, misfits

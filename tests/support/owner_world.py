@@ -8,12 +8,14 @@ from typing import Any
 
 from boomtown.actors import Durability, Host
 from boomtown.actors.town.commands import Caller, CallerKind, Command, CommandRequest
+from boomtown.actors.town.forge_access import ForgeAccess
 from boomtown.actors.town.model import TownConfig
 from boomtown.actors.town.owner import Owner
 from boomtown.actors.town.questions import Question, QuestionRequest
 from boomtown.actors.town.templates import load_templates
 from boomtown.actors.town.town import Town
 from boomtown.actors.town.views import Answer, View
+from boomtown.container_sim.forge.forge_clients import ForgeClients
 from boomtown.entropy import SeededEntropy, SystemSecrets
 from boomtown.errors import error_from_refusal
 from boomtown.ids import TownId
@@ -61,9 +63,10 @@ class OwnerWorld:
                 "TOKENS": PlainTokens(),
                 "TOWN_LIMITS": self.limits,
                 "ROLE_TEMPLATES": load_templates(None),
+                "FORGE_ACCESS": ForgeAccess(),
                 "TOWN_DEFAULTS": TownConfig(max_polecats_per_rig=3),
             },
-            services={"CONTAINERS": self.containers},
+            services={"CONTAINERS": self.containers, "FORGES": ForgeClients({})},
         )
 
     async def __aenter__(self) -> OwnerWorld:

@@ -29,6 +29,7 @@ from boomtown.actors.town.commands_of_agents import (
     ReportContainerGone,
     ReportDone,
 )
+from boomtown.actors.town.forge_access import ForgeAccess
 from boomtown.actors.town.invariants import Violation
 from boomtown.actors.town.model import (
     Agent,
@@ -41,6 +42,7 @@ from boomtown.actors.town.model import (
     SessionState,
     TownConfig,
 )
+from boomtown.actors.town.ports import Forges
 from boomtown.actors.town.questions import Question, QuestionRequest
 from boomtown.actors.town.store_agents import AGENTS
 from boomtown.actors.town.store_beads import BEADS
@@ -50,6 +52,7 @@ from boomtown.actors.town.tables import Table
 from boomtown.actors.town.templates import load_templates
 from boomtown.actors.town.town import Town
 from boomtown.actors.town.views import View
+from boomtown.container_sim.forge.forge_clients import ForgeClients
 from boomtown.container_sim.model import Verdict
 from boomtown.entropy import Entropy, SeededEntropy, SystemSecrets
 from boomtown.errors import error_from_refusal
@@ -159,13 +162,21 @@ class TownWorld:
                 "ENTROPY": self._entropy,
                 "TOWN_LIMITS": self.limits,
                 "ROLE_TEMPLATES": load_templates(None),
+                "FORGE_ACCESS": self._forge_access(),
                 **self._more_bindings(),
             },
-            services={"CONTAINERS": self.containers},
+            services={"CONTAINERS": self.containers, "FORGES": self._forges()},
         )
 
     def _make_entropy(self) -> Entropy:
         return SeededEntropy(11)
+
+    def _forge_access(self) -> ForgeAccess:
+        """No forge: the town does not patrol."""
+        return ForgeAccess()
+
+    def _forges(self) -> Forges:
+        return ForgeClients({})
 
     def _more_bindings(self) -> dict[str, Any]:
         """What a town class of a test's own needs besides."""

@@ -32,6 +32,7 @@ from boomtown.actors.runtime.inspection import ObjectInspector
 from boomtown.actors.runtime.ports import Durability, FlushPort, SilentInstrument
 from boomtown.actors.runtime.sqlite_backend import SqliteBackend
 from boomtown.actors.town.commands import Caller, CallerKind, CommandRequest, ReportContainerGone
+from boomtown.actors.town.forge_access import ForgeAccess
 from boomtown.actors.town.model import TownConfig
 from boomtown.actors.town.owner import Owner
 from boomtown.actors.town.ports import Containers
@@ -39,6 +40,7 @@ from boomtown.actors.town.templates import load_templates
 from boomtown.actors.town.town import Town
 from boomtown.clock import Clock
 from boomtown.container_sim.bodies import Bodies
+from boomtown.container_sim.forge.forge_clients import ForgeClients
 from boomtown.container_sim.model import InstanceGone, StartSession
 from boomtown.http.app import make_app
 from boomtown.http.services import (
@@ -204,6 +206,7 @@ class TownServer:
             "TOKENS": self._tokens,
             "TOWN_LIMITS": TownLimits(),
             "ROLE_TEMPLATES": load_templates(None),
+            "FORGE_ACCESS": ForgeAccess(),
             "TOWN_DEFAULTS": TownConfig(),
         }
         return world.parts.host(
@@ -214,7 +217,7 @@ class TownServer:
             secrets=self._secrets,
             limits=limits,
             bindings=bindings,
-            services={"CONTAINERS": containers},
+            services={"CONTAINERS": containers, "FORGES": ForgeClients({})},
             backend=backend,
         )
 
