@@ -1,4 +1,21 @@
-"""Durable objects for Python: the runtime's public names."""
+"""Durable objects for Python: the public names of the runtime.
+
+A class derives from DurableObject; its instances are named, live one at a time, run one turn at a
+time, and keep what they write in `self.ctx.storage`. Others call them through stubs, which come
+from a namespace: `self.env.COUNTER.get_by_name("visits")` inside, `host.namespace("Counter")`
+outside. `boomtown serve MODULE:CLASS` serves classes over HTTP and WebSockets; docs/actors.md is
+the guide, and `boomtown.testing` what tests need.
+
+- A class of objects: DurableObject, DurableObjectState (`ctx`), Env, AlarmInfo.
+- What they keep: Storage, Transaction, SyncKv, Sql, SqlCursor.
+- When they run by themselves: Schedule, Every, Cron, RetryPolicy.
+- Calling them: Namespace, DurableObjectStub, DurableObjectId; Request, Response, Headers, fetch.
+- Sockets: WebSocketPair, WebSocket, ReadyState, CloseEvent.
+- Containers: Container, Command, ObjectContainer, ContainerPort and what these answer.
+- Hosting them: Host, HostStatistics, Durability.
+- Errors: DurableObjectError, whose flags say whether to try again; RemoteError, CallCycleError,
+  DataCloneError, NoSuchMethod, SqlError, OutsideTurnError, ContainerExit, NotListening.
+"""
 
 from boomtown.actors.runtime.container_class import Container as Container
 from boomtown.actors.runtime.container_class import ContainerState as ContainerState
@@ -36,10 +53,17 @@ from boomtown.actors.runtime.schedule_rules import Cron as Cron
 from boomtown.actors.runtime.schedule_rules import Every as Every
 from boomtown.actors.runtime.schedule_rules import RetryPolicy as RetryPolicy
 from boomtown.actors.runtime.schedule_table import Schedule as Schedule
+from boomtown.actors.runtime.sql import Sql as Sql
+from boomtown.actors.runtime.sql import SqlCursor as SqlCursor
+from boomtown.actors.runtime.storage import Storage as Storage
+from boomtown.actors.runtime.storage import Transaction as Transaction
+from boomtown.actors.runtime.sync_kv import SyncKv as SyncKv
 from boomtown.actors.runtime.web_sockets import CloseEvent as CloseEvent
 from boomtown.actors.runtime.web_sockets import ReadyState as ReadyState
 from boomtown.actors.runtime.web_sockets import WebSocket as WebSocket
 from boomtown.actors.runtime.web_sockets import WebSocketPair as WebSocketPair
+from boomtown.container_sim.command_model import ExecOutcome as ExecOutcome
+from boomtown.container_sim.command_model import NotListening as NotListening
 
 __all__ = [
     "AlarmInfo",
@@ -62,11 +86,13 @@ __all__ = [
     "DurableObjectStub",
     "Env",
     "Every",
+    "ExecOutcome",
     "Headers",
     "Host",
     "HostStatistics",
     "Namespace",
     "NoSuchMethod",
+    "NotListening",
     "ObjectContainer",
     "ObjectReset",
     "OutsideTurnError",
@@ -76,7 +102,12 @@ __all__ = [
     "Response",
     "RetryPolicy",
     "Schedule",
+    "Sql",
+    "SqlCursor",
     "SqlError",
+    "Storage",
+    "SyncKv",
+    "Transaction",
     "WebSocket",
     "WebSocketPair",
     "fetch",

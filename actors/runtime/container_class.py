@@ -164,11 +164,11 @@ class Container(DurableObject):
         await self._flush_stop()
 
     async def destroy(self) -> None:
-        """Kill it."""
+        """Kill it, and return when it is gone. `on_stop` runs with the next tick or start."""
         await self._box.destroy()
 
     async def get_state(self) -> ContainerState:
-        """What is known of it."""
+        """What is known of it: kept in storage, so also what an earlier process knew."""
         known = await self.ctx.storage.get(STATE_KEY)
         if known is None:
             return ContainerState(status=ContainerStatus.STOPPED, last_change_at_ms=0)

@@ -37,6 +37,7 @@ class AlarmInfo(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_retry(self) -> bool:
+        """Whether a run of this alarm has failed before, as far as this process knows."""
         return self.retry_count > 0
 
 

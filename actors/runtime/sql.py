@@ -37,7 +37,8 @@ Binding = SqlValue | bytearray | memoryview
 
 
 class Sql:
-    """`storage.sql`; a Participant of the transactions, for its cursors."""
+    """`storage.sql`: the object's tables, in the same commits as its keys. The rest is the
+    runtime's: a Participant of the transactions, for its cursors."""
 
     def __init__(self, database: Database, transactions: Transactions) -> None:
         self._database = database
@@ -75,6 +76,7 @@ class Sql:
         return cursor
 
     def remember(self) -> object:
+        """Nothing: what a statement did is SQLite's to roll back."""
         return None
 
     def restore(self, memento: object) -> None:
@@ -84,13 +86,15 @@ class Sql:
         """The cursors were closed before."""
 
     def shut(self) -> None:
+        """End every cursor that is still read; for the runtime."""
         for cursor in self._cursors.values():
             cursor.close()
         self._cursors.clear()
 
 
 class SqlCursor:
-    """The rows of one `exec`."""
+    """The rows of one `exec`, each as a dict by column name; read once, in order, one ahead of
+    the reader. Ends with its object's memory, and with `delete_all`."""
 
     def __init__(self, database: Database, transactions: Transactions, *, may_write: bool) -> None:
         self._may_write = may_write

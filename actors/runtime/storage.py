@@ -51,7 +51,16 @@ class Ready(Generic[T]):
 
 
 class Storage:
-    """One live object's storage. Used on the loop thread, in the object's turns."""
+    """`ctx.storage`: one live object's keys, tables and alarm; for the object's own turns.
+
+    Each operation has happened when it returns; `await` only unpacks its answer, without letting
+    another event in. What is written before the next wait for anything else is one commit, also
+    where the handler then raises, and nothing that the object says leaves it before that commit is
+    durable. A write with `allow_unconfirmed` is in the same commit, but holds nothing back.
+
+    Any operation raises OutsideTurnError in code that is not a turn of the object, and the reason
+    of the reset once the object was reset.
+    """
 
     def __init__(
         self,
@@ -145,7 +154,8 @@ class Storage:
         allow_unconfirmed: bool = False,
     ) -> Ready[None]:
         """Write one key, or all entries of a mapping or none. Entries whose value is
-        msgspec.UNSET are skipped. Raises DataCloneError where a value cannot be kept."""
+        msgspec.UNSET are skipped. The value is copied now. Raises DataCloneError where one cannot
+        be kept, TypeError for a key that is no text."""
         self._transactions.check("storage.put")
         if isinstance(key, str):
             if value is msgspec.UNSET:
@@ -162,7 +172,7 @@ class Storage:
         return Ready(None)
 
     def delete(self, key: str | Sequence[str], /, *, allow_unconfirmed: bool = False) -> Ready[int]:
-        """How many of the keys were there; for one key that is a bool."""
+        """Forget keys; answers how many were there, for one key as a bool."""
         self._transactions.check("storage.delete")
         is_confirmed = not allow_unconfirmed
         if isinstance(key, str):
@@ -208,7 +218,8 @@ class Storage:
         )
 
     def transaction_sync(self, callback: Callable[[], T]) -> T:
-        """Run `callback` in a savepoint; its exception rolls back to it and is raised here."""
+        """Run `callback`, a plain function, in a savepoint: its exception rolls back to it, alarm
+        and schedules included, and is raised here. May be nested."""
         self._transactions.check("storage.transaction_sync")
         return self._transactions.run_sync(callback)
 
@@ -256,7 +267,8 @@ class Storage:
         return Ready(None)
 
     def delete_alarm(self, *, allow_unconfirmed: bool = False) -> Ready[None]:
-        """Set none. In the handler this also gives up a retry."""
+        """Have no alarm; harmless where there is none. In the handler this also gives up a
+        retry."""
         self._transactions.check("storage.delete_alarm")
         self._alarm.set(None, is_confirmed=not allow_unconfirmed)
         return Ready(None)

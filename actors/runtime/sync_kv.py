@@ -209,20 +209,21 @@ class SyncKv:
         self._transactions = transactions
 
     def get(self, key: str) -> Any:
-        """A fresh copy of the value, or None."""
+        """A fresh copy of the value, None where there is none."""
         self._transactions.check("storage.kv.get")
         data = self._table.get(key)
         return None if data is None else decode_value(data)
 
     def put(self, key: str, value: object) -> None:
-        """Write one key; raises DataCloneError where the value cannot be kept."""
+        """Write one key, as Storage.put: in the turn's commit, with a copy of the value. Raises
+        DataCloneError where it cannot be kept."""
         self._transactions.check("storage.kv.put")
         if value is msgspec.UNSET:
             raise TypeError("put takes a value")
         self._table.put(key, encode_value(value), is_confirmed=True)
 
     def delete(self, key: str) -> bool:
-        """Whether the key was there."""
+        """Forget a key; answers whether it was there."""
         self._transactions.check("storage.kv.delete")
         return self._table.delete((key,), is_confirmed=True) > 0
 

@@ -56,6 +56,7 @@ class SystemClock:
         self._last_ms = not_before_ms
 
     def now_ms(self) -> int:
+        """The wall clock, or the last answer where that is later."""
         wall_ms = time.time_ns() // 1_000_000
         if wall_ms < self._last_ms:
             self.steps_back += 1
@@ -64,12 +65,16 @@ class SystemClock:
         return wall_ms
 
     def monotonic_ms(self) -> int:
+        """As Clock.monotonic_ms: since the machine started, more or less."""
         return time.monotonic_ns() // 1_000_000
 
     def call_at_ms(self, at_ms: int, callback: Callable[[], None]) -> Timer:
+        """As Clock.call_at_ms, on the running loop. A wall clock that is set forward is noticed
+        within WALL_CLOCK_RECHECK_MS."""
         return _SystemTimer(self, at_ms, callback)
 
     async def sleep_until_ms(self, at_ms: int) -> None:
+        """As Clock.sleep_until_ms; as late as call_at_ms where the clock is set forward."""
         # The wall clock is nobody's event: it can only be looked at again.
         while (left_ms := at_ms - self.now_ms()) > 0:  # noqa: ASYNC110
             await asyncio.sleep(min(left_ms, WALL_CLOCK_RECHECK_MS) / 1000)

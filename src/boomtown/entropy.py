@@ -43,9 +43,11 @@ class SeededEntropy:
         self._random = random.Random(seed)
 
     def below(self, bound: int, *, label: str) -> int:
+        """As Entropy.below; the label is of no account here."""
         return self._random.randrange(bound)
 
     def random_bytes(self, count: int, *, label: str) -> bytes:
+        """As Entropy.random_bytes; from the same stream as `below`."""
         return self._random.randbytes(count)
 
 
@@ -53,7 +55,9 @@ class SystemSecrets:
     """The operating system's source."""
 
     def token_bytes(self, count: int) -> bytes:
+        """As Secrets.token_bytes."""
         return secrets.token_bytes(count)
 
     def token_text(self, count: int) -> str:
+        """As Secrets.token_text."""
         return secrets.token_urlsafe(count)

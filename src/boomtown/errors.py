@@ -57,6 +57,7 @@ class BoomtownError(Exception):
 
     @property
     def http_status(self) -> int:
+        """The status that a front answers with; the registry has one for each code."""
         return REGISTRY[self.code].status
 
     def refusal(self) -> Refusal:

@@ -341,17 +341,21 @@ class VirtualClock:
         self._start_ms = start_ms
 
     def now_ms(self) -> int:
+        """Virtual milliseconds since the epoch; they pass only while nothing is ready to run."""
         return self._start_ms + self.monotonic_ms()
 
     def monotonic_ms(self) -> int:
+        """Virtual milliseconds since the run began."""
         # The loop's seconds are n / 1000 for whole n, less or more the last bit of a float.
         return int(self._loop.time() * 1000 + 1e-3)
 
     def call_at_ms(self, at_ms: int, callback: Callable[[], None]) -> asyncio.TimerHandle:
+        """As Clock.call_at_ms, on the virtual loop."""
         due_ms = max(at_ms, self.now_ms()) - self._start_ms
         return self._loop.call_at(due_ms / 1000, callback)
 
     async def sleep_until_ms(self, at_ms: int) -> None:
+        """As Clock.sleep_until_ms: no real time passes."""
         if at_ms <= self.now_ms():
             return
         woken = asyncio.Event()

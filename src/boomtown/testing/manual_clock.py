@@ -26,17 +26,21 @@ class ManualClock:
         self._timers: list[tuple[int, int, _ManualTimer]] = []
 
     def now_ms(self) -> int:
+        """The instant that the test has moved it to, in ms since the epoch."""
         return self._now_ms
 
     def monotonic_ms(self) -> int:
+        """Milliseconds since the clock was made."""
         return self._now_ms - self._start_ms
 
     def call_at_ms(self, at_ms: int, callback: Callable[[], None]) -> _ManualTimer:
+        """Run `callback` in the `advance_*` that reaches `at_ms`; one in the past, in the next."""
         timer = _ManualTimer(callback)
         heapq.heappush(self._timers, (at_ms, next(self._sequence), timer))
         return timer
 
     async def sleep_until_ms(self, at_ms: int) -> None:
+        """Return once the test has moved the clock that far."""
         if at_ms <= self._now_ms:
             return
         woken = asyncio.Event()
