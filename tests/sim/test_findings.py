@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from boomtown.container_sim.sim_repositories import SimRepositories
 from boomtown.sim.checkers.bodies import BodyLife
 from boomtown.sim.checkers.evidence import Evidence
-from boomtown.sim.checkers.findings import body_is_its_own, verdict_was_said
+from boomtown.sim.checkers.findings import body_is_its_own, feed_is_kept, verdict_was_said
 from boomtown.sim.checkers.town_rows import TownRows
 
 MINE, OTHERS = "s1", "s2"
@@ -36,6 +37,9 @@ def evidence_of(*bodies: BodyLife, spoke: tuple[str, ...] = (), **columns: objec
         bodies=bodies,
         asked=(),
         spoke=spoke,
+        told={},
+        told_up_to=0,
+        told_twice=None,
         repositories=SimRepositories(),
         origin_url="",
         now_ms=3,
@@ -70,3 +74,32 @@ def test_a_process_of_a_session_was_born_for_it(evidence: Evidence, *, is_wrong:
 )
 def test_a_verdict_of_a_session_was_said_by_it(evidence: Evidence, *, is_wrong: bool) -> None:
     assert (verdict_was_said(evidence) is not None) is is_wrong
+
+
+def told(*changes: tuple[int, str], up_to: int = 2, twice: int | None = None) -> Evidence:
+    """A feed with three changes, the last of them a rollback's, and a reader who heard some."""
+    topics = ((1, "bead.created", "b"), (2, "agent.created", "a"), (9, "session.rolled_back", "s"))
+    log = [{"seq": seq, "topic": topic, "entity_id": entity} for seq, topic, entity in topics]
+    rows = TownRows(object_id="t", tables={"feed_log": log}, alarm_at_ms=None, indexed_at_ms=None)
+    return msgspec.structs.replace(
+        evidence_of(), rows=rows, told=dict(changes), told_up_to=up_to, told_twice=twice
+    )
+
+
+BOTH = ((1, "bead.created b"), (2, "agent.created a"))
+
+
+@pytest.mark.parametrize(
+    ("evidence", "is_wrong"),
+    [
+        pytest.param(told(*BOTH), False, id="all of it"),
+        pytest.param(told(BOTH[0], up_to=1), False, id="the beginning of it"),
+        pytest.param(told(*BOTH, (5, "session.created s")), False, id="a seed that was taken back"),
+        pytest.param(told(*BOTH, (5, "session.created x")), True, id="what is gone"),
+        pytest.param(told(BOTH[0], (2, "agent.created z")), True, id="something else"),
+        pytest.param(told(BOTH[1]), True, id="one left out"),
+        pytest.param(told(*BOTH, twice=2), True, id="one twice"),
+    ],
+)
+def test_a_reader_of_the_feed_hears_each_change_once(evidence: Evidence, *, is_wrong: bool) -> None:
+    assert (feed_is_kept(evidence) is not None) is is_wrong

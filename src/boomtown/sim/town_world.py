@@ -34,6 +34,7 @@ from boomtown.container_sim.sim_repositories import SimRepositories
 from boomtown.container_sim.sim_timings import SimTimings
 from boomtown.ids import InstanceId, TownId
 from boomtown.sim.armed_faults import ArmedFaults, StartFault
+from boomtown.sim.by_hand import FeedReader, Foreman
 from boomtown.sim.checkers import Evidence, find_violation
 from boomtown.sim.checkers.bodies import BodyLog
 from boomtown.sim.checkers.town_rows import find_town_rows
@@ -179,6 +180,7 @@ class TownWorld:
         self._settings = settings
         self._key = asyncio.Event()
         self._operator_key = ""
+        self._reader: FeedReader | None = None
         self._asked: list[str] = []
         self._spoke: list[str] = []
         self._unhandled: list[str] = []
@@ -228,27 +230,40 @@ class TownWorld:
             async with asyncio.TaskGroup() as people:
                 watch = people.create_task(self._watch(), name="watch")
                 chaos = people.create_task(self._make_trouble(until_ms, people), name="chaos")
-                await self._be_busy(until_ms)
+                reading = await self._be_busy(until_ms, people)
                 await chaos
                 await self._come_to_rest()
                 # Before the end of this life, whose own troubles must not hide a lack of rest.
                 if not self.machine.disk.is_stopped:
                     self._check(self.machine.disk, is_final=True)
                 watch.cancel()
+                reading.cancel()
             self.machine.shut_down()
             await machine
         self._check(self.machine.disk, is_final=True)
 
-    async def _be_busy(self, until_ms: int) -> None:
+    async def _be_busy(self, until_ms: int, people: asyncio.TaskGroup) -> asyncio.Task[None]:
+        """The people's work; answers the reading of the feed, which goes on."""
         slinger = self._person("slinger")
         await self.load.settle_down(slinger)
+        self._reader = FeedReader(self._person("reader"), town=self.load.town)
+        reading = people.create_task(self._reader.follow(), name="reader")
         if not self._settings.has_load:
             await self.clock.sleep_until_ms(until_ms)
-            return
+            return reading
         async with asyncio.TaskGroup() as busy:
             busy.create_task(self.load.sling_convoys(slinger, until_ms=until_ms), name="slinger")
             errands = self.load.run_errands(self._person("errands"), until_ms=until_ms)
             busy.create_task(errands, name="errands")
+            by_hand = Foreman(
+                self._person("by hand"),
+                town=self.load.town,
+                rig=self.load.rig,
+                clock=self.clock,
+                choices=self._choices,
+            )
+            busy.create_task(by_hand.work(until_ms=until_ms), name="by hand")
+        return reading
 
     async def _come_to_rest(self) -> None:
         """The quiet phase: everything gets done, or waits for a person."""
@@ -352,6 +367,9 @@ class TownWorld:
             bodies=self.bodies.lives(),
             asked=tuple(dict.fromkeys(self._asked)),
             spoke=tuple(dict.fromkeys(self._spoke)),
+            told={} if self._reader is None else self._reader.told,
+            told_up_to=0 if self._reader is None else self._reader.cursor,
+            told_twice=None if self._reader is None else self._reader.double,
             repositories=self.repositories,
             origin_url=ORIGIN_URL,
             now_ms=self.clock.now_ms(),

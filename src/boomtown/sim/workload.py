@@ -51,6 +51,10 @@ COMMON_RECIPES = 3  # the first so many are what most tasks are
 class Refused(Exception):
     """The town refused what it should have done."""
 
+    def __init__(self, message: str, *, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
 
 class Acknowledged(msgspec.Struct, frozen=True):
     """Something that the town said it has."""
@@ -145,7 +149,8 @@ class Person:
                 return decode_json(reply.body)["data"] if reply.body else None
             if reply is not None and reply.status < 500 and reply.status not in TRY_AGAIN:
                 text = reply.body.decode(errors="replace")
-                raise Refused(f"{method} {path}: {reply.status} {text[:300]}")
+                code = str(decode_json(reply.body).get("code", ""))
+                raise Refused(f"{method} {path}: {reply.status} {text[:300]}", code=code)
             await self.pause(PAUSE_MS)
 
     async def pause(self, ms: int) -> None:

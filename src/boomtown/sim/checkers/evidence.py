@@ -17,6 +17,9 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     bodies: tuple[BodyLife, ...]
     asked: tuple[str, ...]  # sessions whose start has left the server, in that order
     spoke: tuple[str, ...]  # sessions whose body has sent a result, heard or not
+    told: dict[int, str]  # by a feed's reader: seq -> topic and entity
+    told_up_to: int  # the reader's cursor
+    told_twice: int | None
     repositories: SimRepositories
     origin_url: str
     now_ms: int

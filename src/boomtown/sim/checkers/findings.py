@@ -238,6 +238,30 @@ def alarm_is_set(evidence: Evidence) -> str | None:
     return None
 
 
+def feed_is_kept(evidence: Evidence) -> str | None:
+    """Whoever reads the feed is told every change once, and none that a crash then takes back. A
+    seed that was rolled back takes what was told of it along, and says so."""
+    rows = evidence.rows
+    if rows is None:
+        return None
+    if evidence.told_twice is not None:
+        return f"change {evidence.told_twice} was told twice"
+    kept = {row["seq"]: f"{row['topic']} {row['entity_id']}" for row in rows.tables["feed_log"]}
+    gone = {
+        row["entity_id"] for row in rows.tables["feed_log"] if row["topic"] == "session.rolled_back"
+    }
+    for seq, what in evidence.told.items():
+        if seq not in kept:
+            if what.partition(" ")[2] not in gone:
+                return f"change {seq} ({what}) was told and is gone"
+        elif kept[seq] != what:
+            return f"change {seq} was told as {what} and is {kept[seq]}"
+    for seq, what in kept.items():
+        if seq <= evidence.told_up_to and seq not in evidence.told:
+            return f"change {seq} ({what}) was left out"
+    return None
+
+
 def everything_came_to_rest(evidence: Evidence) -> str | None:
     """After the quiet phase every bead is final, or an escalation says why it waits."""
     rows = evidence.rows
@@ -272,6 +296,7 @@ CHECKERS: tuple[tuple[str, Checker], ...] = (
     ("review and source disagree", reviews_agree),
     ("merge", merged_once),
     ("lost alarm", alarm_is_set),
+    ("feed", feed_is_kept),
     ("no rest", everything_came_to_rest),
 )
 

@@ -27,6 +27,7 @@ TABLES = (
     "beads",
     "effects",
     "escalations",
+    "feed_log",
     "reviews",
     "rigs",
     "sessions",
