@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: venv demo run test conformance bench sim sweep soak hunt sim-hashes mutants check lint types wheel-check constraints clean
+.PHONY: venv demo run test conformance bench sim sweep many-objects soak hunt sim-hashes mutants check lint types wheel-check constraints clean
 
 # Make .venv with the pinned versions of constraints.txt and the project itself, editable.
 venv: .venv/.ready
@@ -62,6 +62,10 @@ sim: venv
 # Power cuts, kills and failures at every disk operation of the commit log, and its planted faults.
 sweep: venv
 	PYTHONPATH=tests $(BIN)/python -m support.commit_log_campaign docs/sweep.log
+
+# 50,000 objects and 2,000 alarms within 1,000 open databases and 2,500 files; the log is kept.
+many-objects: venv
+	PYTHONPATH=tests $(BIN)/python -m support.many_objects docs/many-objects.log
 
 # Put each known defect back, one at a time, in a copy of the tree: its own tests must fail.
 mutants: venv

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from boomtown.actors.runtime.open_databases import OpenDatabases
 from boomtown.entropy import SeededEntropy, SystemSecrets
 from boomtown.limits import RuntimeLimits
 from boomtown.testing import ManualClock
+from support.many_objects import Found, ManyObjects, run_many_objects
 
 
 class Item:
@@ -102,24 +104,13 @@ class Cell(DurableObject):
         return answer
 
 
-class Alarmed(DurableObject):
-    """Notes its alarms."""
-
-    async def arm(self, at_ms: int) -> None:
-        await self.ctx.storage.set_alarm(at_ms)
-
-    async def alarm(self) -> None:
-        self.env.RANG.append(self.ctx.id.name)
-
-
-def new_host(folder: Path, clock: ManualClock, rang: list[str], databases_max: int) -> Host:
+def new_host(folder: Path, clock: ManualClock, databases_max: int) -> Host:
     return Host(
-        classes={"Cell": Cell, "Alarmed": Alarmed},
+        classes={"Cell": Cell},
         data_dir=folder,
         clock=clock,
         entropy=SeededEntropy(1),
         secrets=SystemSecrets(),
-        bindings={"RANG": rang},
         durability=Durability.PROCESS,  # what is open is the same, and nobody waits for the disk
         limits=RuntimeLimits(
             open_databases_max=databases_max, evictions_per_sweep_max=min(200, databases_max)
@@ -135,7 +126,7 @@ def open_files() -> int:
 async def test_more_objects_than_files_lose_nothing(tmp_path: Path, objects: int) -> None:
     clock = ManualClock()
     before = open_files()
-    async with new_host(tmp_path, clock, [], 20) as host:
+    async with new_host(tmp_path, clock, 20) as host:
         cells = host.namespace("Cell")
         for turn in (1, 2):
             for start in range(0, objects, 20):
@@ -148,7 +139,7 @@ async def test_more_objects_than_files_lose_nothing(tmp_path: Path, objects: int
 
 
 async def test_a_hot_object_stays_open_while_others_pass(tmp_path: Path) -> None:
-    async with new_host(tmp_path, ManualClock(), [], 10) as host:
+    async with new_host(tmp_path, ManualClock(), 10) as host:
         cells = host.namespace("Cell")
         hot = cells.get_by_name("hot")
         await hot.add()
@@ -160,26 +151,29 @@ async def test_a_hot_object_stays_open_while_others_pass(tmp_path: Path) -> None
 
 
 async def test_busy_objects_that_wait_for_a_new_one_get_it(tmp_path: Path) -> None:
-    async with new_host(tmp_path, ManualClock(), [], 5) as host:
+    async with new_host(tmp_path, ManualClock(), 5) as host:
         cells = host.namespace("Cell")
         asked = [cells.get_by_name(f"asker-{index}").ask("asked") for index in range(12)]
         assert sorted(await asyncio.gather(*asked)) == list(range(1, 13))
 
 
-async def test_alarms_of_evicted_objects_ring_once_each(tmp_path: Path) -> None:
-    clock = ManualClock()
-    rang: list[str] = []
-    count = 200
-    async with new_host(tmp_path, clock, rang, 50) as host:
-        alarmed = host.namespace("Alarmed")
-        at_ms = clock.now_ms() + 3_600_000
-        for start in range(0, count, 20):
-            names = [f"{index:04d}" for index in range(start, start + 20)]
-            await asyncio.gather(*(alarmed.get_by_name(name).arm(at_ms) for name in names))
-        await clock.advance_ms(60_000)
-        await clock.advance_to_ms(at_ms)
-        while host.statistics().busy_objects or len(rang) < count:
-            await asyncio.wait([asyncio.ensure_future(asyncio.to_thread(os.getpid))])
-            await clock.advance_ms(0)
-            assert host.statistics().open_databases <= 50 + 64
-        assert sorted(rang) == [f"{index:04d}" for index in range(count)]
+async def test_values_and_alarms_of_many_objects_outlive_their_evictions(tmp_path: Path) -> None:
+    """The run of `make many-objects`, on fewer."""
+    size = ManyObjects(
+        objects=400, read_back=100, alarms=150, databases_max=80, files_max=10_000, calls_at_once=30
+    )
+    found = await run_many_objects(tmp_path, size)
+    assert found.failures(size) == []
+    assert found.starts >= size.objects + 2 * size.alarms, "they left memory in between"
+
+
+def test_a_run_of_many_objects_names_what_was_not_kept() -> None:
+    size = ManyObjects(objects=3, read_back=1, alarms=2, databases_max=1, files_max=9)
+    found = Found(wrong_values=1, rings=Counter(a=2), databases_peak=2, files_peak=10)
+    assert found.failures(size) == [
+        "1 objects did not have their value",
+        "1 of 2 alarms rang",
+        "1 alarms rang again",
+        "2 databases were open",
+        "10 files were open",
+    ]
