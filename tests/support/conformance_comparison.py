@@ -13,7 +13,7 @@ import msgspec
 
 from support.conformance_scripts import Script, smaller_scripts
 from support.conformance_sides import Side
-from support.conformance_values import canonical
+from support.conformance_values import canonical, is_list
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,13 +42,13 @@ def comparable_result(result: dict[str, Any]) -> Any:
 
 
 def comparable_value(value: Any) -> Any:
-    if isinstance(value, list) and value and value[0] == "results":
+    if not is_list(value):
+        return value
+    if value and value[0] == "results":
         return ["results", [comparable_result(each) for each in value[1]]]
-    if isinstance(value, list):
-        if len(value) == 2 and value[0] in ("dict", "set"):
-            return canonical(value)
-        return [comparable_value(each) for each in value]
-    return value
+    if len(value) == 2 and value[0] in ("dict", "set"):
+        return canonical(value)
+    return [comparable_value(each) for each in value]
 
 
 async def find_difference(

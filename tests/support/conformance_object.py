@@ -247,10 +247,10 @@ def caught(error: Ended, operation: Operation) -> list[Any]:
 
 def call_failure(error: Exception) -> dict[str, Any]:
     """What the caller of an object sees of a call that failed."""
-    is_ours = isinstance(error, DurableObjectError)
+    ours = error if isinstance(error, DurableObjectError) else DurableObjectError("")
     return {
         "failed": failure(error),
-        "reset": is_ours and error.durable_object_reset,
-        "overloaded": is_ours and error.overloaded,
-        "retryable": is_ours and error.retryable,
+        "reset": ours.durable_object_reset,
+        "overloaded": ours.overloaded,
+        "retryable": ours.retryable,
     }

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -82,7 +82,7 @@ class RuntimeSide:
 
 
 @asynccontextmanager
-async def open_runtime(folder: Path) -> AsyncIterator[RuntimeSide]:
+async def open_runtime(folder: Path) -> AsyncGenerator[RuntimeSide]:
     """A host whose clock hardly moves, so that no alarm of the future rings."""
     clock = ManualClock()
     host = Host(
@@ -112,7 +112,7 @@ class WorkerdSide:
 
 
 @asynccontextmanager
-async def open_workerd(program: Path, folder: Path) -> AsyncIterator[WorkerdSide]:
+async def open_workerd(program: Path, folder: Path) -> AsyncGenerator[WorkerdSide]:
     """workerd with its files in `folder`; its port is told through a pipe."""
     disk = folder / "disk"
     disk.mkdir(parents=True)

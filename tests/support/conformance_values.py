@@ -13,7 +13,7 @@ import math
 import struct
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 
@@ -93,12 +93,16 @@ def bits_of(number: float) -> str:
     return "nan" if math.isnan(number) else struct.pack(">d", number).hex()
 
 
+def is_list(value: Any) -> TypeGuard[list[Any]]:
+    """Whether it is a list, of whatever."""
+    return isinstance(value, list)
+
+
 def canonical(tagged: Any) -> Any:
     """`tagged` with the entries of dicts and sets in the order of their text."""
-    if not isinstance(tagged, list):
+    if not is_list(tagged):
         return tagged
-    inside: Any = tagged
-    parts: list[Any] = [canonical(each) for each in inside]
+    parts = [canonical(each) for each in tagged]
     if len(parts) == 2 and parts[0] in ("dict", "set"):
         return [parts[0], sorted(parts[1], key=lambda each: msgspec.json.encode(each))]
     return parts

@@ -60,9 +60,16 @@ async def test_reading_opens_no_transaction_and_holds_nothing(tmp_path: Path) ->
     bench = StorageBench(tmp_path)
     await bench.storage.get("a")
     bench.storage.sql.exec("SELECT 1")
-    assert await bench.storage.delete("a") == 0
+    assert await bench.storage.delete([]) == 0
     assert not bench.gate.wants_commit
     assert bench.gate.locks == []
+
+
+async def test_deleting_a_missing_key_is_a_write_as_in_workerd(tmp_path: Path) -> None:
+    bench = StorageBench(tmp_path)
+    assert await bench.storage.delete("a") == 0
+    assert bench.gate.wants_commit
+    assert bench.gate.is_held
 
 
 @pytest.mark.parametrize("allow_unconfirmed", [True, False])
