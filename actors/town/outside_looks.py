@@ -20,7 +20,7 @@ from boomtown.actors.town.model import SessionState
 from boomtown.actors.town.ports import Containers
 from boomtown.actors.town.questions import PreflightSpawn, Question
 from boomtown.actors.town.sightings import Seen
-from boomtown.actors.town.spawn_facts import look_order, look_order_of
+from boomtown.actors.town.spawn_facts import look_order, look_order_of, preflight_order
 from boomtown.actors.town.store_sessions import find_session, list_kept_sessions, list_live_sessions
 from boomtown.actors.town.store_town import find_rig, find_town
 from boomtown.actors.town.transaction import TownTransaction
@@ -38,8 +38,10 @@ async def look_first(
     if find_town(tx) is None:
         return Seen()
     match request:
-        case SpawnSession(wish=wish) | PreflightSpawn(wish=wish):
+        case SpawnSession(wish=wish):
             return Seen(looked=await _look(containers, look_order(tx, wish), tx))
+        case PreflightSpawn(wish=wish):
+            return Seen(looked=await _look(containers, preflight_order(tx, wish), tx))
         case RestoreSession(session_id=session_id):
             return Seen(looked=await _look(containers, _restore_order(tx, session_id), tx))
         case CleanUpSessions(rig_id=rig_id):

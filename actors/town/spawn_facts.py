@@ -59,6 +59,15 @@ def look_order(tx: TownTransaction, wish: SpawnWish) -> LookOrder | None:
     return look_order_of(tx, facts.rig, harness=wish.harness, branch=wish.branch)
 
 
+def preflight_order(tx: TownTransaction, wish: SpawnWish) -> LookOrder | None:
+    """What is to be looked at to find everything against this wish, whatever the rows say of
+    it; None without a rig."""
+    rig = None if wish.rig_id is None else find_rig(tx, wish.rig_id)
+    if rig is None:
+        return None
+    return look_order_of(tx, rig, harness=wish.harness, branch=wish.branch)
+
+
 def look_order_of(
     tx: TownTransaction, rig: Rig, *, harness: str | None, branch: str | None
 ) -> LookOrder:

@@ -41,6 +41,8 @@ class ServerRefused(Exception):
         message: str,
         request_id: str | None,
         details: Mapping[str, Any],
+        kind: str | None = None,
+        issues: Sequence[Any] = (),
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -48,6 +50,8 @@ class ServerRefused(Exception):
         self.message = message
         self.request_id = request_id
         self.details = dict(details)
+        self.kind = kind
+        self.issues = list(issues)
 
 
 class FeedFrame(msgspec.Struct, frozen=True):
@@ -307,6 +311,8 @@ def _unwrapped(status: int, content: bytes) -> Any:
         message=str(answer.get("error", "")),
         request_id=answer.get("requestId"),
         details=answer.get("details") or {},
+        kind=answer.get("kind"),
+        issues=answer.get("issues") or (),
     )
 
 

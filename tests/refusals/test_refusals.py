@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from boomtown.error_codes import REGISTRY, ErrorCode
+from boomtown.error_codes import ErrorCode
 from support.refusal_cases import (
     CASES,
     COMMANDS_ONLY,
@@ -14,28 +14,10 @@ from support.refusal_cases import (
     TABLES_OF_A_DECISION,
     Case,
 )
+from support.refusal_checks import check_envelope
 from support.refusal_scene import Scene
-from support.refusal_server import Reply
 
 pytestmark = pytest.mark.system
-
-RETRIED = (429, 503)  # of these a caller is told when to come back
-
-
-def check_envelope(reply: Reply, code: ErrorCode) -> None:
-    """The whole shape of http.md 1."""
-    said, row = reply.json, REGISTRY[code]
-    assert (reply.status, said.get("code")) == (row.status, code), reply.content
-    assert said["success"] is False
-    assert said["kind"] == row.kind
-    assert said["error"]
-    assert "\n" not in said["error"]
-    assert said["requestId"] == reply.headers["X-Request-Id"]
-    assert isinstance(said["details"], dict)
-    assert set(said) <= {"success", "error", "code", "kind", "requestId", "details", "issues"}
-    assert reply.headers["Content-Type"].startswith("application/json")
-    assert ("Retry-After" in reply.headers) == (row.status in RETRIED)
-    assert ("WWW-Authenticate" in reply.headers) == (row.status == 401)
 
 
 @pytest.mark.parametrize(

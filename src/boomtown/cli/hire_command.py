@@ -100,9 +100,9 @@ async def _offboard(
         try:
             left = await staff.offboard(agent["id"], reassign_to=target, **options)
         except ServerRefused as error:
-            if error.code != ErrorCode.AGENT_HAS_WORKERS:
+            if error.code != ErrorCode.AGENT_HAS_WORKERS or place.as_json:
                 raise
-            _tell_workers(place, terminal, error)
+            _tell_workers(place, error)
             raise click.exceptions.Exit(EXIT_FAILED) from error
         pending = "" if left is None else "; its body is still being ended"
         terminal.fact(
@@ -134,17 +134,7 @@ def _may_have_workers(one: dict[str, Any]) -> bool:
     return one["role"] in COORDINATORS and one["employment"] == "hired"
 
 
-def _tell_workers(place: Place, terminal: Terminal, error: ServerRefused) -> None:
-    if place.as_json:
-        terminal.fact(
-            "",
-            event="error",
-            code=error.code,
-            message=error.message,
-            requestId=error.request_id,
-            details=error.details,
-        )
-        return
+def _tell_workers(place: Place, error: ServerRefused) -> None:
     click.echo(f"{error.message} ({error.code}):", err=True)
     for worker in error.details["workers"]:
         bead = f"  {worker['title']}" if worker["title"] else ""

@@ -84,8 +84,19 @@ class Terminal:
             line = f"{error.message} ({error.code})"
             if error.request_id is not None and not self.as_json:
                 line = f"{error.message} ({error.code}, request {error.request_id})"
-            self.fail(
-                line, code=error.code, requestId=error.request_id, details=dict(error.details)
-            )
+            self.fail(line, **envelope_of(error))
         except BoomtownError as error:
             self.fail(f"{error.message} ({error.code})", code=error.code)
+
+
+def envelope_of(error: ServerRefused) -> dict[str, Any]:
+    """What the server said, with the names of its envelope (http.md 1)."""
+    said = {
+        "success": False,
+        "error": error.message,
+        "code": error.code,
+        "kind": error.kind,
+        "requestId": error.request_id,
+        "details": error.details,
+    }
+    return said | {"issues": error.issues} if error.issues else said

@@ -123,6 +123,13 @@ async def test_preflight_lists_every_finding_and_creates_nothing(tmp_path: Path)
             ErrorCode.BEAD_NOT_FOUND,
         ]
         assert await all_rows(world) == before
+        world.containers.look_replies.append(obstacle(ErrorCode.UNKNOWN_HARNESS))
+        view = await world.query(PreflightSpawn(wish=SpawnWish(rig_id=RIG_ID, boss="Nobody")))
+        assert isinstance(view, PreflightView)
+        assert [finding.code for finding in view.findings] == [
+            ErrorCode.UNKNOWN_HARNESS,
+            ErrorCode.NO_COORDINATOR,
+        ]
         view = await world.query(PreflightSpawn(wish=SpawnWish(rig_id=RIG_ID)))
         assert isinstance(view, PreflightView)
         assert view.findings == ()
