@@ -230,7 +230,8 @@ class TownWorld:
             async with asyncio.TaskGroup() as people:
                 watch = people.create_task(self._watch(), name="watch")
                 chaos = people.create_task(self._make_trouble(until_ms, people), name="chaos")
-                reading = await self._be_busy(until_ms, people)
+                reading = people.create_task(self._read_feed(), name="reader")
+                await self._be_busy(until_ms)
                 await chaos
                 await self._come_to_rest()
                 # Before the end of this life, whose own troubles must not hide a lack of rest.
@@ -242,15 +243,19 @@ class TownWorld:
             await machine
         self._check(self.machine.disk, is_final=True)
 
-    async def _be_busy(self, until_ms: int, people: asyncio.TaskGroup) -> asyncio.Task[None]:
-        """The people's work; answers the reading of the feed, which goes on."""
+    async def _read_feed(self) -> None:
+        reader = self._person("reader")
+        while not self.load.town:
+            await reader.pause(CHECK_PERIOD_MS // 4)
+        self._reader = FeedReader(reader, town=self.load.town)
+        await self._reader.follow()
+
+    async def _be_busy(self, until_ms: int) -> None:
         slinger = self._person("slinger")
         await self.load.settle_down(slinger)
-        self._reader = FeedReader(self._person("reader"), town=self.load.town)
-        reading = people.create_task(self._reader.follow(), name="reader")
         if not self._settings.has_load:
             await self.clock.sleep_until_ms(until_ms)
-            return reading
+            return
         async with asyncio.TaskGroup() as busy:
             busy.create_task(self.load.sling_convoys(slinger, until_ms=until_ms), name="slinger")
             errands = self.load.run_errands(self._person("errands"), until_ms=until_ms)
@@ -263,7 +268,6 @@ class TownWorld:
                 choices=self._choices,
             )
             busy.create_task(by_hand.work(until_ms=until_ms), name="by hand")
-        return reading
 
     async def _come_to_rest(self) -> None:
         """The quiet phase: everything gets done, or waits for a person."""
