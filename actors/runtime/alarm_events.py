@@ -14,6 +14,7 @@ from boomtown.actors.runtime.alarms import AlarmOutcome
 from boomtown.actors.runtime.durable_object import AlarmInfo
 from boomtown.actors.runtime.instance import LiveObject
 from boomtown.actors.runtime.runtime_errors import DurableObjectError, reset_error
+from boomtown.actors.runtime.waiting_frames import waiting_frames
 from boomtown.clock import Clock
 
 
@@ -41,12 +42,23 @@ async def _deliver(
     live: LiveObject, invoke: Callable[[], tuple[bool, Any]], *, clock: Clock, limit_ms: int
 ) -> AlarmOutcome:
 
+    reply: object = None
+
     def time_out() -> None:
-        live.reset(reset_error("The alarm exceeded its allowed time", overloaded=True))
+        # Without a task it has not begun, or what it wrote is not durable yet.
+        task = next((task for task in live.gates.tasks if task.reply is reply), None)
+        live.reset(
+            reset_error(
+                f"The alarm exceeded its allowed time of {limit_ms} ms, waiting in "
+                f"{waiting_frames(task)}; the object was reset",
+                overloaded=True,
+            )
+        )
 
     timer = clock.call_at_ms(clock.now_ms() + limit_ms, time_out)
     try:
         is_done, value = invoke()
+        reply = value
         outcome: AlarmOutcome = value if is_done else await value
     except DurableObjectError as error:
         if not live.is_alarm_retried:

@@ -17,6 +17,7 @@ from boomtown.actors.runtime.gate_tasks import GateTask
 from boomtown.actors.runtime.input_gate import Scope
 from boomtown.actors.runtime.object_gates import ObjectGates
 from boomtown.actors.runtime.runtime_errors import ObjectReset, describe, reset_error
+from boomtown.actors.runtime.waiting_frames import waiting_frames
 from boomtown.clock import Clock, Timer
 from boomtown.limits import RuntimeLimits
 
@@ -103,7 +104,7 @@ class _Section:
             self.outcome.set_result(value)
 
     def _time_out(self) -> None:
-        where = _waiting_frames(self._task.get_coro()) if self._task is not None else ""
+        where = waiting_frames(self._task)
         waiting = len(self._gates.root.waiters)
         self._gates.break_with(
             reset_error(
@@ -112,12 +113,3 @@ class _Section:
                 overloaded=True,
             )
         )
-
-
-def _waiting_frames(coroutine: Any) -> str:
-    """The functions of a section that wait, from its callback inwards."""
-    names: list[str] = []
-    while (coroutine := getattr(coroutine, "cr_await", None)) is not None:
-        if (code := getattr(coroutine, "cr_code", None)) is not None:
-            names.append(code.co_qualname)
-    return " > ".join(names) or "no awaitable"

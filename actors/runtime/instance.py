@@ -29,9 +29,10 @@ from boomtown.actors.runtime.hibernation import ObjectSockets
 from boomtown.actors.runtime.loop_hook import LoopHook
 from boomtown.actors.runtime.object_alarm import AlarmStart
 from boomtown.actors.runtime.object_container import ObjectContainer
-from boomtown.actors.runtime.object_gates import Finish, ObjectGates, keep
+from boomtown.actors.runtime.object_gates import ObjectGates
 from boomtown.actors.runtime.object_ids import NAME_BYTES_MAX, DurableObjectId
 from boomtown.actors.runtime.ports import ObjectKey
+from boomtown.actors.runtime.replies import Finish, keep
 from boomtown.actors.runtime.rpc_values import RpcMethod, copy_value
 from boomtown.actors.runtime.runtime_errors import DurableObjectError, as_reset, reset_error
 from boomtown.actors.runtime.schedule_table import Schedule

@@ -39,7 +39,7 @@ from boomtown.actors.runtime.gate_tasks import (
 from boomtown.actors.runtime.input_gate import Scope
 from boomtown.actors.runtime.loop_hook import LoopHook, Microtask
 from boomtown.actors.runtime.output_gate import OutputGate
-from boomtown.actors.runtime.replies import Replies, Reply, for_the_outside
+from boomtown.actors.runtime.replies import Finish, Replies, Reply, for_the_outside
 from boomtown.actors.runtime.runtime_errors import (
     DurableObjectError,
     ObjectReset,
@@ -47,17 +47,12 @@ from boomtown.actors.runtime.runtime_errors import (
     as_reset,
     reset_error,
 )
+from boomtown.actors.runtime.waiting_frames import waiting_frames_of
 from boomtown.clock import Clock
 from boomtown.limits import RuntimeLimits
 
-Finish = Callable[[Any], Any]  # copies a handler's value out of the object, or raises
 # A drain looks at the clock once in so many microtasks.
 STEPS_BETWEEN_LOOKS = 64
-
-
-def keep(value: Any) -> Any:
-    """A Finish that hands the value out as it is, for immutable values and tests."""
-    return value
 
 
 class ObjectGates:
@@ -103,6 +98,7 @@ class ObjectGates:
             hook.loop,
             clock=clock,
             lock_ms_max=limits.output_lock_ms_max,
+            waiting=lambda: waiting_frames_of(self.tasks),
             on_broken=self.break_with,
         )
         self.broken: DurableObjectError | None = None

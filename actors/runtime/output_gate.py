@@ -25,7 +25,16 @@ Lock = asyncio.Future[None]
 class OutputGate:
     """The output gate of one object. `on_broken` is called at the first failure of a lock."""
 
-    __slots__ = ("_clock", "_is_watching", "_lock_ms_max", "_locks", "_on_broken", "chain", "loop")
+    __slots__ = (
+        "_clock",
+        "_is_watching",
+        "_lock_ms_max",
+        "_locks",
+        "_on_broken",
+        "_waiting",
+        "chain",
+        "loop",
+    )
 
     def __init__(
         self,
@@ -33,12 +42,16 @@ class OutputGate:
         *,
         clock: Clock,
         lock_ms_max: int,
+        waiting: Callable[[], str],
         on_broken: Callable[[Exception], None],
     ) -> None:
+        """`waiting` tells where the object's code stands, for the message of a lock that was
+        held for longer than `lock_ms_max`."""
         self.loop: asyncio.AbstractEventLoop = loop
         self.chain: Lock | None = None
         self._clock = clock
         self._lock_ms_max = lock_ms_max
+        self._waiting = waiting
         self._on_broken = on_broken
         self._locks: deque[tuple[int, Lock]] = deque()  # since when, on the monotonic clock
         self._is_watching = False
@@ -100,12 +113,19 @@ class OutputGate:
         if self._locks:
             since_ms, lock = self._locks[0]
             if self._clock.monotonic_ms() - since_ms >= self._lock_ms_max:
-                self._on_broken(
-                    reset_error("A storage operation exceeded its timeout", overloaded=True)
-                )
+                self._on_broken(self._time_out())
                 lock.cancel()
                 return
         self._watch()
+
+    def _time_out(self) -> Exception:
+        waiting = self._waiting()
+        return reset_error(
+            f"A storage operation exceeded its timeout of {self._lock_ms_max} ms"
+            + (f", while the object waited in {waiting}" if waiting else "")
+            + "; the object was reset",
+            overloaded=True,
+        )
 
 
 def _failure_of(lock: Lock) -> Exception | None:

@@ -134,6 +134,7 @@ async def gate_24_output_locks_hold_those_who_came_after(world: GateWorld) -> No
             world.loop,
             clock=world.clock,
             lock_ms_max=30_000,
+            waiting=str,
             on_broken=lambda _: log.append("broken"),
         )
 

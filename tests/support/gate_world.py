@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 
 from boomtown.actors.runtime import critical_sections
 from boomtown.actors.runtime.loop_hook import install_hook
-from boomtown.actors.runtime.object_gates import ObjectGates, keep
+from boomtown.actors.runtime.object_gates import ObjectGates
+from boomtown.actors.runtime.replies import keep
 from boomtown.actors.runtime.runtime_errors import DurableObjectError, ObjectReset, reset_error
 from boomtown.limits import RuntimeLimits
 from boomtown.testing import ManualClock
