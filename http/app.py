@@ -15,13 +15,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
 from boomtown.error_codes import ErrorCode
 from boomtown.errors import AccessDenied
+from boomtown.http.actor_lane import LANE, ActorLane
 from boomtown.http.authentication import identify
 from boomtown.http.authorization import authorize
 from boomtown.http.calls import Answered, Call, Route
@@ -31,7 +31,7 @@ from boomtown.http.object_sockets import OPEN_SOCKETS, close_open_sockets
 from boomtown.http.operator_keys import OperatorKeys
 from boomtown.http.owner_directory import OwnerDirectory
 from boomtown.http.payloads import payload
-from boomtown.http.request_log import REQUEST_ID_HEADER, log_request, new_request_id
+from boomtown.http.request_log import REQUEST_ID_HEADER, choose_request_id, log_request
 from boomtown.http.route_table import ROUTES
 from boomtown.http.services import SERVICES, FrontServices
 from boomtown.http.tickets import TICKETS, Tickets
@@ -40,7 +40,6 @@ from boomtown.wire import encode_json
 logger = logging.getLogger("boomtown.http")
 
 _REQUEST_ID = web.RequestKey("request_id", str)  # where a request keeps its own
-_SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _CORS_MAX_AGE_S = 600
 _CORS_METHODS = "GET, POST, PUT, PATCH, DELETE"
 _CORS_HEADERS = "Authorization, Content-Type, Idempotency-Key, X-Api-Key, X-Request-Id"
@@ -63,6 +62,7 @@ def make_app(services: FrontServices) -> web.Application:
     app.on_shutdown.append(end_streams)
     directory = OwnerDirectory(services.host, services.limits)
     keys = OperatorKeys(services.host, directory, services.limits)
+    app[LANE] = ActorLane(services, keys)
     for route in ROUTES:
         endpoint = _endpoint(services, directory, keys, route)
         app.router.add_route(route.method, route.path, endpoint)
@@ -73,7 +73,8 @@ def make_app(services: FrontServices) -> web.Application:
 async def answer_every_request(request: web.Request, handler: Endpoint) -> web.StreamResponse:
     """Give the request its id, its envelope when it fails, and its line in the log."""
     services = request.config_dict[SERVICES]
-    request_id = request[_REQUEST_ID] = _request_id(services, request)
+    given = request.headers.get(REQUEST_ID_HEADER)
+    request_id = request[_REQUEST_ID] = choose_request_id(services, given)
     began_ms = services.clock.monotonic_ms()
     try:
         response = await handler(request)
@@ -144,13 +145,6 @@ def success_response(answer: object, *, status: int) -> web.Response:
         return web.Response(status=204)
     body = encode_json({"success": True, "data": payload(answer)})
     return web.Response(body=body, status=status, content_type="application/json")
-
-
-def _request_id(services: FrontServices, request: web.Request) -> str:
-    given = request.headers.get(REQUEST_ID_HEADER, "")
-    if _SANE_REQUEST_ID.fullmatch(given):
-        return given
-    return new_request_id(services)
 
 
 def _is_same_host(request: web.Request, origin: str) -> bool:

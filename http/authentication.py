@@ -9,6 +9,7 @@ from __future__ import annotations
 from ipaddress import ip_address
 
 from aiohttp import web
+from yarl import URL
 
 from boomtown.actors.town.owner_keys import KeyScope, owner_named_by
 from boomtown.error_codes import ErrorCode
@@ -73,16 +74,25 @@ def check_host_is_loopback(request: web.Request) -> None:
         host = request.url.host or ""
     except ValueError:
         host = ""  # a Host header that is none
-    if not _is_loopback(host):
+    if not is_loopback(host):
         raise AccessDenied(ErrorCode.FORBIDDEN_ORIGIN, "Without keys only loopback is served")
 
 
 def is_peer_loopback(request: web.Request) -> bool:
     """Whether the connection comes from this machine."""
-    return _is_loopback(request.remote or "")
+    return is_loopback(request.remote or "")
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback_host(host: str) -> bool:
+    """Whether a Host header, with its port, names this machine."""
+    try:
+        return is_loopback(URL(f"http://{host}").host or "")
+    except ValueError:
+        return False
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or an address is this machine's own."""
     if host == "localhost":
         return True
     try:

@@ -16,25 +16,8 @@ from boomtown.error_codes import ErrorCode
 from boomtown.errors import NotFound
 from boomtown.http.calls import Call, invalid_body, read_body, read_content
 from boomtown.http.object_sockets import is_upgrade, join_socket
+from boomtown.http.plain_requests import HEADERS_KEPT_BACK
 from boomtown.http.services import PRIVATE_CLASSES
-
-# Of one connection only (RFC 9110 7.6.1), or ours: an object never sees the operator's key.
-_HEADERS_KEPT_BACK = frozenset(
-    {
-        "authorization",
-        "connection",
-        "content-length",
-        "keep-alive",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-        "sec-websocket-extensions",
-        "sec-websocket-key",
-        "sec-websocket-version",
-        "x-api-key",
-    }
-)
 
 
 async def fetch_object(call: Call) -> object:
@@ -105,4 +88,5 @@ def _stub(call: Call) -> Any:
 
 
 def _kept(pairs: Any) -> list[tuple[str, str]]:
-    return [(name, value) for name, value in pairs if name.lower() not in _HEADERS_KEPT_BACK]
+    # As plain text: aiohttp's names are of a type that cannot be encoded.
+    return [(str(name), value) for name, value in pairs if name.lower() not in HEADERS_KEPT_BACK]

@@ -47,6 +47,11 @@ class OperatorKeys:
             self._verified[digest] = known
         return known.operator
 
+    def find_operator(self, key: str) -> Operator | None:
+        """Whose key it is, where that was verified before."""
+        known = self._verified.get(hashlib.sha256(key.encode()).digest())
+        return None if known is None else known.operator
+
     def forget(self, key_id: str) -> None:
         """A key was deleted."""
         self._verified = {

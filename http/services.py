@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import msgspec
 from aiohttp import web
 
+from boomtown.actors import Request, Response
 from boomtown.actors.runtime.inspection import (
     ObjectAlarm,
     ObjectDetail,
@@ -55,6 +56,10 @@ class ObjectHost(Protocol):
     """boomtown.actors.Host, as far as the front needs it."""
 
     def namespace(self, class_name: str, /) -> ObjectNamespace: ...
+
+    def begin_fetch(
+        self, class_name: str, name: str, request: Request, /
+    ) -> tuple[bool, Response | asyncio.Future[Response]]: ...
 
 
 class ObjectsInspected(Protocol):

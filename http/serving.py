@@ -20,9 +20,11 @@ from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 
 from boomtown.error_codes import ErrorCode
 from boomtown.errors import InternalFault, InvalidRequest
+from boomtown.http.actor_lane import LANE
 from boomtown.http.error_responses import error_response, failure_of
+from boomtown.http.lane_connection import LaneConnection
 from boomtown.http.request_log import REQUEST_ID_HEADER, log_request, new_request_id
-from boomtown.http.services import SERVICES, FrontServices
+from boomtown.http.services import SERVICES
 
 logger = logging.getLogger("boomtown.http")
 
@@ -39,10 +41,7 @@ async def serve_app(app: web.Application, listener: socket.socket) -> AsyncGener
         loop = asyncio.get_running_loop()
         manager = runner.server
         assert manager is not None, "set up above"
-        services = app[SERVICES]
-        server = await loop.create_server(
-            lambda: _Connection(manager, services, loop), sock=listener
-        )
+        server = await loop.create_server(lambda: _Connection(manager, app, loop), sock=listener)
         try:
             yield
         finally:
@@ -62,12 +61,12 @@ class _Silence(AbstractAccessLogger):
         raise AssertionError("not enabled")
 
 
-class _Connection(web.RequestHandler):
+class _Connection(LaneConnection):
     def __init__(
-        self, manager: web.Server, services: FrontServices, loop: asyncio.AbstractEventLoop
+        self, manager: web.Server, app: web.Application, loop: asyncio.AbstractEventLoop
     ) -> None:
-        super().__init__(manager, loop=loop, access_log_class=_Silence)
-        self._services = services
+        super().__init__(manager, app[LANE], loop=loop, access_log_class=_Silence)
+        self._services = app[SERVICES]
 
     def handle_error(
         self,

@@ -51,7 +51,7 @@ from boomtown.actors.runtime.ports import (
     SilentInstrument,
 )
 from boomtown.actors.runtime.rpc_values import RpcMethod
-from boomtown.actors.runtime.runtime_errors import DurableObjectError, reset_error
+from boomtown.actors.runtime.runtime_errors import DurableObjectError, for_caller, reset_error
 from boomtown.actors.runtime.storage_backend import ObjectStorage, StorageBackend
 from boomtown.clock import Clock
 from boomtown.entropy import Entropy, Secrets
@@ -263,8 +263,8 @@ class Host:
         if live is None or live.stage is Stage.EVICTED:
             live = self._find_or_activate(connection.key, connection.name)
             connection.pinned = live
-        else:
-            live.was_used = True
+            return live
+        live.was_used = True
         live.seen_tick = self._wheel.tick
         return live
 
@@ -321,6 +321,24 @@ class Host:
             connection, lambda live: live.invoke_fetch(method, request)
         )
         return response
+
+    def begin_fetch(
+        self, class_name: str, name: str, request: Request
+    ) -> tuple[bool, Response | asyncio.Future[Response]]:
+        """Deliver a request from outside every object, at once: (True, the answer) where the
+        object waited for nothing, else (False, a future of it).
+
+        Raises as a stub's `fetch`, here or, as the object raised it, from the future. For fronts
+        that have a callback and no task to wait in; KeyError where the class is not registered.
+        """
+        assert not self.is_in_turn(), "an object's calls are held until its writes are durable"
+        fetch = self._classes[class_name].get_fetch()
+        live = self._find_or_activate(self._namespaces[class_name].key_of_name(name), name)
+        try:
+            return live.invoke_fetch(fetch, request)
+        except Exception as error:
+            arrived = for_caller(error, object_id=live.key.object_id)
+            raise arrived from error.__cause__
 
     async def deliver_alarm(
         self, key: ObjectKey, name: str | None, scheduled_at_ms: int, retry_count: int

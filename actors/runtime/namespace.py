@@ -113,9 +113,11 @@ class Namespace:
         self._mint = IdMint(unique_key)
         self._entropy = entropy
         self._ids: dict[str, DurableObjectId] = {}
+        self._keys: dict[str, ObjectKey] = {}
 
     @property
     def class_name(self) -> str:
+        """The name under which the class was registered: a key of Host's `classes`."""
         return self._actor_class.name
 
     def id_from_name(self, name: str) -> DurableObjectId:
@@ -127,6 +129,16 @@ class Namespace:
                 del self._ids[next(iter(self._ids))]
             self._ids[name] = object_id
         return object_id
+
+    def key_of_name(self, name: str) -> ObjectKey:
+        """What the host knows the object of that name by."""
+        key = self._keys.get(name)
+        if key is None:
+            key = ObjectKey(self._actor_class.name, str(self.id_from_name(name)))
+            if len(self._keys) >= NAMES_KEPT_MAX:
+                del self._keys[next(iter(self._keys))]
+            self._keys[name] = key
+        return key
 
     def new_unique_id(self, *, jurisdiction: str | None = None) -> DurableObjectId:
         """A new id without a name. ValueError for any jurisdiction: there are none here."""

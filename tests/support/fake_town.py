@@ -7,6 +7,7 @@ puts another Answer (or an exception) into `answers`. `FakeOwner` knows towns, o
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -469,6 +470,12 @@ class FakeHost:
 
     def namespace(self, class_name: str) -> FakeNamespace:
         return self.namespaces[class_name]
+
+    def begin_fetch(
+        self, class_name: str, name: str, request: Request
+    ) -> tuple[bool, Response | asyncio.Future[Response]]:
+        stub = self.namespaces[class_name].get_by_name(name)
+        return False, asyncio.ensure_future(stub.fetch(request))
 
     def owner(self, name: str) -> FakeOwner:
         owner: FakeOwner = self.namespaces["Owner"].get_by_name(name)

@@ -26,6 +26,7 @@ from boomtown.compose import PortInUse, RunningServer, open_server
 from boomtown.data_directory import DataDirectoryInUse, DataDirectoryUnusable
 from boomtown.entropy import SeededEntropy, SystemSecrets
 from boomtown.errors import InvalidRequest
+from boomtown.event_loop import EventLoopMissing, run_on_loop
 from boomtown.served_classes import ClassSource, NotServable
 from boomtown.settings import Settings, load_settings
 
@@ -58,7 +59,10 @@ def serve(
         sys.dont_write_bytecode = True
     with terminal.reporting_errors():
         try:
-            asyncio.run(_Serving(settings, source, terminal, reloads=reloads).run(classes))
+            serving = _Serving(settings, source, terminal, reloads=reloads)
+            run_on_loop(serving.run(classes), kind=settings.event_loop)
+        except EventLoopMissing as error:
+            terminal.fail(str(error), code="EVENT_LOOP_MISSING", exit_code=EXIT_USAGE)
         except DataDirectoryInUse as error:
             terminal.fail(str(error), code="DATA_DIRECTORY_IN_USE")
         except DataDirectoryUnusable as error:
