@@ -98,12 +98,14 @@ async def test_a_statement_at_its_limit_runs_and_one_past_it_is_refused(
     assert bench.storage.sql.exec("SELECT 1 AS one").one() == {"one": 1}
 
 
-def bound_numbers(count: int) -> tuple[str, tuple[Binding, ...]]:
+Bound = tuple[str, tuple[Binding, ...]]
+
+
+def bound_numbers(count: int) -> Bound:
     return f"SELECT 1 WHERE 1 IN ({repeated('?', count, by=',')})", tuple(range(count))
 
 
-BINDINGS: dict[str, tuple[tuple[str, tuple[Binding, ...]], tuple[str, tuple[Binding, ...]], str]]
-BINDINGS = {
+BINDINGS: dict[str, tuple[Bound, Bound, str]] = {
     "bindings": (
         bound_numbers(100),
         bound_numbers(101),
@@ -141,8 +143,8 @@ BINDINGS = {
 @pytest.mark.parametrize(("fits", "one_more", "text"), BINDINGS.values(), ids=list(BINDINGS))
 async def test_a_binding_at_its_limit_is_taken_and_one_past_it_is_refused(
     bench: StorageBench,
-    fits: tuple[str, tuple[Binding, ...]],
-    one_more: tuple[str, tuple[Binding, ...]],
+    fits: Bound,
+    one_more: Bound,
     text: str,
 ) -> None:
     bench.storage.sql.exec(fits[0], *fits[1]).to_array()
