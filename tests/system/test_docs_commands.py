@@ -3,7 +3,8 @@
 Each line of a console block stands in COMMANDS, which says how it is run: a step of `.ci/run` is
 looked up there, since it makes the environment that this test runs in or is this very suite; the
 others are run here, in a folder of their own that lasts for the page. A line that stands in no
-table fails, and so does a row that no page has. Python blocks are run as programs.
+table fails, and so does a row that no page has. Python blocks are run as programs; one that begins
+with its file's name is written to the folder instead, and those named test_*.py are run by pytest.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 import pytest
@@ -33,6 +35,7 @@ class Way(enum.Enum):
     RUN = "run to its end, which is a success"
     SERVE = "run beside the rest of the page, and ended by SIGTERM"
     FORGE = "the same, for a forge"
+    CLASSES = "the same, for classes of the page's own"
 
 
 COMMANDS = {
@@ -51,6 +54,12 @@ COMMANDS = {
     ".venv/bin/boomtown sim --seeds 3 --hours 0.1": Way.RUN,
     ".venv/bin/boomtown sim scenarios": Way.RUN,
     ".venv/bin/python examples/counter.py": Way.RUN,
+    ".venv/bin/boomtown serve counter:Counter --no-auth": Way.CLASSES,
+    "curl --silent --fail -X POST"
+    " http://127.0.0.1:8787/actors/Counter/visits/rpc/increment -d '[2]'": Way.RUN,
+    ".venv/bin/boomtown ls": Way.RUN,
+    ".venv/bin/boomtown inspect Counter/visits": Way.RUN,
+    ".venv/bin/python visit.py": Way.RUN,
     "git init --quiet --bare --initial-branch=main forge/repos/acme/widgets.git": Way.RUN,
     "git clone --quiet forge/repos/acme/widgets.git desk": Way.RUN,
     "git -C desk -c user.name=Ann -c user.email=ann@localhost"
@@ -80,6 +89,8 @@ RUN_BY = {"docs/testing.md": "tests/boomtown/testing/test_pytest_plugin.py"}
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _COMMENT = re.compile(r"\s+#.*$")
 _NUMBER = re.compile(r"\d+")
+_FILE = re.compile(r"# (\w+\.py)$")
+SHOWN_ADDRESS = "127.0.0.1:8787"  # a page's; the server of a walk takes a free port
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -156,14 +167,30 @@ class Walk:
                 self._serve(recipe_of(line.command.removeprefix("make ")), self._listens)
             case Way.FORGE:
                 self._serve(line.command, (self._folder / "forge" / "address").exists)
+            case Way.CLASSES:
+                self._serve(line.command, self._listens)
             case Way.RUN:
-                done = self._run("sh", "-c", shell_line(line.command))
+                command = shell_line(line.command).replace(SHOWN_ADDRESS, self._address())
+                done = self._run("sh", "-c", command)
                 said = [_NUMBER.sub("#", text.strip()) for text in done.splitlines()]
                 for text in line.output:
                     assert _NUMBER.sub("#", text.strip()) in said, f"{line.command}: {text}"
 
     def run_python(self, block: str) -> None:
-        self._run(sys.executable, "-c", block)
+        first, _, rest = block.partition("\n")
+        if named := _FILE.match(first):
+            (self._folder / named[1]).write_text(rest)
+        else:
+            self._run(sys.executable, "-c", block)
+
+    def run_tests(self) -> None:
+        tests = sorted(file.name for file in self._folder.glob("test_*.py"))
+        if tests:
+            settings = (
+                "[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\n"
+            )
+            (self._folder / "pytest.ini").write_text(settings)
+            self._run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests)
 
     def end(self) -> None:
         if self._server is not None:
@@ -184,8 +211,13 @@ class Walk:
     def _listens(self) -> bool:
         assert self._server is not None
         assert self._server.poll() is None, "the server ended"
+        return self._address() != SHOWN_ADDRESS
+
+    def _address(self) -> str:
         holder: LockHolder | None = find_running_server(self._folder / ".boomtown")
-        return holder is not None and holder.address is not None
+        if holder is None or holder.address is None:
+            return SHOWN_ADDRESS
+        return urlsplit(holder.address).netloc
 
     def _run(self, *arguments: str) -> str:
         done = subprocess.run(
@@ -216,6 +248,7 @@ def test_every_command_of_a_page_does_what_the_page_says(
             else:
                 for line in lines_of(block):
                     walk.run(line)
+        walk.run_tests()
     finally:
         walk.end()
 
