@@ -35,7 +35,7 @@ from boomtown.actors.town.store_roster import (
     put_memory,
     record_action,
 )
-from boomtown.actors.town.templates import RoleTemplate, find_template_of
+from boomtown.actors.town.templates import find_template_for
 from boomtown.actors.town.transaction import TownTransaction
 from boomtown.error_codes import ErrorCode
 from boomtown.errors import AccessDenied, BoomtownError, InvalidRequest, Issue, NotFound, Refusal
@@ -79,7 +79,7 @@ def handle_gateway(tx: TownTransaction, caller: Caller, command: UseGateway) -> 
         raise AccessDenied(ErrorCode.FORBIDDEN_SCOPE, "The gateway serves agents only")
     agent = get_agent(tx, caller.agent_id)
     action = _known(command.action)
-    template = template_of(tx, agent)
+    template = find_template_for(tx.templates, named=agent.template, role=agent.role)
     is_allowed = action is not None and template is not None and action in template.allowed_actions
     decision = AgentAction(
         action_id=tx.new_id(),
@@ -96,14 +96,6 @@ def handle_gateway(tx: TownTransaction, caller: Caller, command: UseGateway) -> 
     if action in OUTSIDE_ACTIONS:
         return _view(decision, is_pending=True)
     return _run(tx, agent, decision, TOWN_ACTIONS[action], command.args)
-
-
-def template_of(tx: TownTransaction, agent: Agent) -> RoleTemplate | None:
-    """What an agent goes by: the template of its hire, else its role's. None where the template
-    is not there any more: then nothing is allowed."""
-    if agent.template is not None:
-        return tx.templates.get(agent.template)
-    return find_template_of(tx.templates, agent.role)
 
 
 def arguments(args: dict[str, Any], shape: type[Any]) -> Any:

@@ -144,15 +144,12 @@ def _note_failure(
     event: RepositoryPolled,
     problem: PollProblem,
 ) -> None:
-    failures = before.failures + 1
-    doublings = min(failures - 1, 16)  # past this the bound holds anyway
-    backoff_ms = min(tx.limits.patrol_poll_ms * 2**doublings, tx.limits.patrol_backoff_max_ms)
     failed = msgspec.structs.replace(
         before,
         polled_at_ms=event.asked_at_ms,
-        failures=failures,
+        failures=before.failures + 1,
         last_error=problem.reason,
-        not_before_ms=max(tx.now_ms + backoff_ms, problem.retry_at_ms or 0),
+        not_before_ms=problem.retry_at_ms,
     )
     put_repo(tx, failed)
     if problem.is_credential and miss_owner(tx, key.forge, key.owner, reason=problem.reason):

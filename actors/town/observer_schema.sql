@@ -30,7 +30,7 @@ CREATE TABLE observed_repos (                      -- one row per polled reposit
     last_ok_at_ms       INTEGER,
     failures            INTEGER NOT NULL DEFAULT 0, -- in a row
     last_error          TEXT,
-    not_before_ms       INTEGER,                   -- backoff, or the forge's own word
+    not_before_ms       INTEGER,                   -- the forge's own word
     PRIMARY KEY (forge, repo_owner, repo_name)
 ) STRICT, WITHOUT ROWID;
 

@@ -74,6 +74,7 @@ from boomtown.ids import AgentId, BeadId, RigId
 from boomtown.limits import TownLimits
 
 CHECK_KEY = "check_forges"
+SECOND_MS = 1_000
 CODE_SUPERSEDED = "superseded"
 CODE_ATTEMPTS = "max_dispatch_attempts"
 CODE_NO_RIG = "no_rig"
@@ -140,6 +141,10 @@ def _due_at_ms(
     polled_at_ms = None if repo is None else repo.polled_at_ms
     if repo is None or polled_at_ms is None or polled_at_ms < facts.access.booted_at_ms:
         due_at_ms = now_ms
+    elif repo.failures > 0:
+        doublings = min(repo.failures - 1, 16)  # past this the bound holds anyway
+        pause_ms = min(limits.patrol_poll_ms * 2**doublings, limits.patrol_backoff_max_ms)
+        due_at_ms = polled_at_ms + pause_ms
     else:
         due_at_ms = polled_at_ms + limits.patrol_poll_ms
         poke_at_ms = None if facts.observer is None else facts.observer.next_poll_at_ms
@@ -301,10 +306,12 @@ def _plan_watches(facts: PatrolFacts) -> Iterator[PatrolAction]:
 
 def _is_due(facts: PatrolFacts, watch: Watch, pr: Pr) -> bool:
     request = head_of(watch.agent_id, pr.forge, pr.repo_owner, pr.repo_name, pr.number)
+    # Forges tell instants in whole seconds: one of the watch's own second came after it.
+    began_ms = watch.created_at_ms - watch.created_at_ms % SECOND_MS
     return (
         _is_reviewable(pr)
         and pr.agent_id != watch.agent_id
-        and pr.head_since_ms >= watch.created_at_ms
+        and pr.head_since_ms >= began_ms
         and (request, pr.head_sha) not in facts.reviewed
     )
 

@@ -67,7 +67,7 @@ from boomtown.actors.town.store_sessions import (
     update_session,
 )
 from boomtown.actors.town.store_town import find_rig, get_town
-from boomtown.actors.town.templates import find_template_of
+from boomtown.actors.town.templates import find_template_for
 from boomtown.actors.town.transaction import TownTransaction
 from boomtown.actors.town.transitions import change_bead_status
 from boomtown.container_sim.model import SessionKind
@@ -324,11 +324,7 @@ def _claim(tx: TownTransaction, action: ClaimPatrol) -> bool:
         return False
     if find_live_session(tx, agent.agent_id) or find_live_session_of_bead(tx, bead.bead_id):
         return False
-    template = (
-        tx.templates.get(agent.template)
-        if agent.template is not None
-        else find_template_of(tx.templates, agent.role)
-    )
+    template = find_template_for(tx.templates, named=agent.template, role=agent.role)
     own = None if template is None else template.harness
     config = effective(get_town(tx).config, rig.config)
     claim_session(

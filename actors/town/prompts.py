@@ -10,6 +10,8 @@ import shlex
 
 import msgspec
 
+from boomtown.container_sim.model import PullRequestOrder
+
 Gates = tuple[tuple[str, ...], ...]
 
 _ROUTE = (
@@ -50,6 +52,35 @@ def rework_prompt(
         "When the changes are committed and pushed, report them:",
         _call("done", {"branch": branch, "verdict": "submitted"}),
         "The same review goes on from there.",
+        _status(),
+    )
+
+
+def patrol_prompt(
+    *,
+    title: str,
+    body: str,
+    instructions: str,
+    branch: str,
+    target_branch: str,
+    asked: PullRequestOrder,
+) -> str:
+    """For a reviewer with a pull request; `instructions` are its role template's."""
+    named = {"repo": asked.repo, "number": asked.number, "head_sha": asked.head_sha}
+    words = {"verdict": "approved | changes_requested | commented", "body": "your review"}
+    return _join(
+        f"# {title}",
+        body,
+        instructions,
+        f"The head is `{asked.head_sha}`, on the branch `{branch}`; it is to be merged into"
+        f" `{target_branch}`. Read, and run what you like. Push nothing, and merge nothing.",
+        "Post your review, once, through the gateway:",
+        _post(
+            "$BOOMTOWN_API_URL/api/towns/$BOOMTOWN_TOWN_ID/gateway/pr.review",
+            {"args": {**named, **words}},
+        ),
+        "Then report that you are done:",
+        _call("done", {"branch": branch, "verdict": "submitted"}),
         _status(),
     )
 

@@ -11,16 +11,19 @@ from boomtown.actors.town.model import Bead, BeadKind, Session, TownConfig, effe
 from boomtown.actors.town.ports import SessionTokens
 from boomtown.actors.town.prompts import (
     landing_prompt,
+    patrol_prompt,
     review_prompt,
     rework_prompt,
     work_prompt,
 )
 from boomtown.actors.town.store_agents import get_agent
 from boomtown.actors.town.store_beads import find_bead, get_bead
+from boomtown.actors.town.store_prs import find_pr_review
 from boomtown.actors.town.store_sessions import find_session
 from boomtown.actors.town.store_town import get_rig, get_town
+from boomtown.actors.town.templates import find_template_for
 from boomtown.actors.town.transaction import TownTransaction
-from boomtown.container_sim.model import Repository, SessionKind, StartSession
+from boomtown.container_sim.model import PullRequestOrder, Repository, SessionKind, StartSession
 
 _COUNT_REVIEW_SESSIONS = (
     "SELECT count(*) FROM sessions WHERE subject = ? AND kind = 'review' AND verdict IS NOT NULL"
@@ -37,6 +40,7 @@ def start_request(tx: TownTransaction, session: Session, *, tokens: SessionToken
     task = task_of(tx, bead)
     feedback = (bead.body or "") if bead.kind == BeadKind.REWORK else ""
     review_number = _review_number(tx, session)
+    asked = _pull_request(tx, bead)
     return StartSession(
         session_id=session.session_id,
         generation=session.generation,
@@ -49,7 +53,8 @@ def start_request(tx: TownTransaction, session: Session, *, tokens: SessionToken
         title=task.title,
         body=task.body or "",
         feedback=feedback,
-        prompt=_prompt(session, task, feedback, config, review_number),
+        prompt=_patrol_prompt(tx, session, task, asked)
+        or _prompt(session, task, feedback, config, review_number),
         harness=session.harness,
         repository=Repository(
             rig_id=rig.rig_id, git_url=rig.git_url, default_branch=rig.default_branch
@@ -72,6 +77,7 @@ def start_request(tx: TownTransaction, session: Session, *, tokens: SessionToken
         ),
         env=config.env_vars,
         kept_worktree=_kept_worktree(tx, session),
+        pull_request=asked,
     )
 
 
@@ -87,6 +93,34 @@ def task_of(tx: TownTransaction, bead: Bead) -> Bead:
     return current
 
 
+def _patrol_prompt(
+    tx: TownTransaction, session: Session, task: Bead, asked: PullRequestOrder | None
+) -> str | None:
+    if asked is None or session.prompt is not None:
+        return None
+    agent = get_agent(tx, session.agent_id)
+    template = find_template_for(tx.templates, named=agent.template, role=agent.role)
+    return patrol_prompt(
+        title=task.title,
+        body=task.body or "",
+        instructions="" if template is None else template.prompt,
+        branch=session.branch,
+        target_branch=session.target_branch,
+        asked=asked,
+    )
+
+
+def _pull_request(tx: TownTransaction, bead: Bead) -> PullRequestOrder | None:
+    review = find_pr_review(tx, bead.bead_id)
+    if review is None:
+        return None
+    return PullRequestOrder(
+        repo=f"{review.forge}/{review.repo_owner}/{review.repo_name}",
+        number=review.number,
+        head_sha=review.head_sha,
+    )
+
+
 def _kept_worktree(tx: TownTransaction, session: Session) -> str | None:
     """What the session that this one restores left uncommitted."""
     before = None if session.restored_from is None else find_session(tx, session.restored_from)
@@ -95,7 +129,7 @@ def _kept_worktree(tx: TownTransaction, session: Session) -> str | None:
 
 def _review_number(tx: TownTransaction, session: Session) -> int:
     """1 for the first review of a source; one more for each that was judged before."""
-    if session.kind == SessionKind.WORK:
+    if session.kind in (SessionKind.WORK, SessionKind.PATROL):
         return 0
     row = tx.find_row(_COUNT_REVIEW_SESSIONS, session.subject)
     assert row is not None

@@ -92,6 +92,14 @@ def find_template_of(templates: Templates, role: AgentRole) -> RoleTemplate | No
     return next((found for found in templates.values() if found.role == role), None)
 
 
+def find_template_for(
+    templates: Templates, *, named: str | None, role: AgentRole
+) -> RoleTemplate | None:
+    """What an agent goes by: the template of its hire, else its role's. None where the template
+    is not there any more: then nothing is allowed."""
+    return templates.get(named) if named is not None else find_template_of(templates, role)
+
+
 def _texts_of(folder: Path) -> dict[str, str]:
     try:
         return {path.stem: path.read_text("utf-8") for path in sorted(folder.glob(f"*{_SUFFIX}"))}

@@ -109,7 +109,8 @@ def run_tick(
     outcome = phase("apply", lambda: _apply_all(tx, actions), _Applied())
     # Reading is the dearest part of a tick: where nothing was applied, what was read still holds.
     after = look("read", lambda: read_snapshot(tx), None) if actions else before
-    if phase("patrol", lambda: _patrol(tx, after), 0):
+    moved = phase("patrol", lambda: _patrol(tx, after), 0)
+    if moved:
         after = look("read", lambda: read_snapshot(tx), None)
     violations = look("check", lambda: _check(tx, after), NO_VIOLATIONS)
     phase("prune", lambda: _prune(tx), None)
@@ -124,7 +125,7 @@ def run_tick(
         failed=outcome.failed,
         violations=violations,
         pending_events=look("depth", lambda: count_pending(tx)[0], 0),
-        next_alarm_at_ms=look("arm", lambda: _next_alarm_at(tx, after), soon_ms),
+        next_alarm_at_ms=look("arm", lambda: _next_alarm_at(tx, after, moved), soon_ms),
         failed_phases=tuple(failed_phases),
         effects=effects,
     )
@@ -207,7 +208,9 @@ def _count(
             bump_counter(tx, name, by=by)
 
 
-def _next_alarm_at(tx: TownTransaction, after: Snapshot | None) -> int:
+def _next_alarm_at(tx: TownTransaction, after: Snapshot | None, moved: int) -> int:
+    if moved:  # what a patrol decided may let it decide more
+        return tx.now_ms + tx.limits.alarm_inbox_ms
     if after is None:  # the town cannot be read: look again soon
         return tx.now_ms + tx.limits.alarm_active_ms
     return next_alarm_at(after, tx.now_ms, tx.limits)

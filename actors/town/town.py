@@ -17,8 +17,6 @@ alarm; all but InitTown are answered TOWN_NOT_FOUND (row 93).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import msgspec
 
 from boomtown.actors import AlarmInfo, DurableObject, DurableObjectState, Env
@@ -30,9 +28,9 @@ from boomtown.actors.town.feed_followers import FeedFollowers
 from boomtown.actors.town.feed_speaker import FeedSpeaker
 from boomtown.actors.town.feed_triggers import install_feed
 from boomtown.actors.town.feed_views import FeedPageView
-from boomtown.actors.town.gateway_actions import GatewayAction
-from boomtown.actors.town.gateway_desk import GatewayDesk, OutsideAction
+from boomtown.actors.town.gateway_desk import GatewayDesk
 from boomtown.actors.town.outside_looks import look_first
+from boomtown.actors.town.pr_actions import ForgeDeeds
 from boomtown.actors.town.questions import QuestionRequest
 from boomtown.actors.town.roster_views import GatewayView
 from boomtown.actors.town.schema_files import town_schema
@@ -44,7 +42,6 @@ from boomtown.errors import BoomtownError
 
 _HAS_SCHEMA = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'town'"
 _SCHEMA = town_schema()
-NO_FORGE: Mapping[GatewayAction, OutsideAction] = {}  # what agents may do at one is refused
 NO_LOOP = LoopFacts(next_alarm_at_ms=None, reconciler={})  # questions of the feed ask nothing of it
 
 
@@ -64,7 +61,8 @@ class Town(DurableObject):
             tokens=env.TOKENS,
             forges=env.FORGES,
         )
-        self._gateway = GatewayDesk(begin=self._begin, actions=NO_FORGE)
+        deeds = ForgeDeeds(begin=self._begin, forges=env.FORGES)
+        self._gateway = GatewayDesk(begin=self._begin, actions=deeds.actions())
         self._create_schema()
         ctx.block_concurrency_while(self._loop.restore)
 

@@ -3,9 +3,10 @@
 The program runs in the worktree with the session's environment, its prompt as a placeholder, in a
 file and on standard input, unless that is a terminal (terminal.py). Work: exit 0 with new commits
 is submitted, exit 0 without any is abandoned, anything else fails the session; what it left
-uncommitted is committed first. Review: it judges, in a worktree at the target; exit 0 lets the
-scripted merge go on, anything else asks for changes with the end of its output. It may as well
-report by itself: a later report of ours is then answered `stale`, which ends us quietly.
+uncommitted is committed first. Patrol: it posts its review by itself, through the gateway; the
+town believes the review, not the exit code. Review: it judges, in a worktree at the target; exit 0
+lets the scripted merge go on, anything else asks for changes with the end of its output. It may as
+well report by itself: a later report of ours is then answered `stale`, which ends us quietly.
 
 The program is in our process group, so whoever ends us ends it.
 """
@@ -37,6 +38,8 @@ class CommandWorker:
         """Raises AgentFailed where the command did, SessionOver when the town has moved on."""
         if self._session.kind is SessionKind.WORK:
             await self._work()
+        elif self._session.kind is SessionKind.PATROL:
+            await self._patrol()
         else:
             await self._review()
 
@@ -60,6 +63,15 @@ class CommandWorker:
             await self._api.request_changes(feedback or f"The reviewer ended with {run.code}")
             return
         await Refinery(self._order, self._api, self._worktree, self._surroundings).merge()
+
+    async def _patrol(self) -> None:
+        run = await self._converse()
+        if run.code != 0:
+            raise AgentFailed(f"the agent command ended with {run.code}")
+        summary = run.output.strip().rpartition("\n")[2][:200]
+        await self._api.report_done(
+            branch=self._session.branch, verdict=Verdict.SUBMITTED, summary=summary
+        )
 
     async def _converse(self) -> Run:
         return await self._surroundings.converse(self._order.harness.argv, self._session)

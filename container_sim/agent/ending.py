@@ -9,3 +9,11 @@ class SessionOver(Exception):
 
 class AgentFailed(Exception):
     """The session cannot do what it was started for; the text goes to the log, exit code 1."""
+
+
+class CallRefused(AgentFailed):
+    """The town refused a call, for this reason; trying again changes nothing."""
+
+    def __init__(self, message: str, *, code: str) -> None:
+        super().__init__(message)
+        self.code = code

@@ -6,6 +6,7 @@ from boomtown.container_sim.agent.command import CommandWorker
 from boomtown.container_sim.agent.ending import AgentFailed, SessionOver
 from boomtown.container_sim.agent.merging import Refinery
 from boomtown.container_sim.agent.order import AgentOrder
+from boomtown.container_sim.agent.reviewing import Reviewer
 from boomtown.container_sim.agent.scripted_work import ScriptedWorker
 from boomtown.container_sim.agent.surroundings import Surroundings, Worktree
 from boomtown.container_sim.agent.town_api import TownApi
@@ -23,6 +24,8 @@ async def run_session(
     try:
         if order.harness.argv and not order.session.merge_only:
             await CommandWorker(order, api, worktree, surroundings).run()
+        elif order.session.kind is SessionKind.PATROL:
+            await Reviewer(order, api, worktree, surroundings).run()
         elif order.session.kind is SessionKind.WORK:
             await ScriptedWorker(order, api, worktree, surroundings).run()
         else:

@@ -4,7 +4,7 @@ No answer, 5xx, 408, 425 and 429 are tried again with growing pauses, long enoug
 killed and started anew; every repetition carries the same Idempotency-Key. A 401 is answered once
 per call by asking for the session's next token, which the town gives while the session lives
 (decisions 47). An answer with `stale: true`, or a refusal with SESSION_ENDED, raises SessionOver;
-any other refusal raises AgentFailed.
+any other refusal raises CallRefused.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from collections.abc import Mapping
 
 import msgspec
 
-from boomtown.container_sim.agent.ending import AgentFailed, SessionOver
+from boomtown.container_sim.agent.ending import AgentFailed, CallRefused, SessionOver
 from boomtown.container_sim.agent.order import AgentOrder
 from boomtown.container_sim.agent.surroundings import Surroundings
+from boomtown.container_sim.model import PullRequestOrder
 from boomtown.container_sim.town_calls import TownCalls
 from boomtown.error_codes import ErrorCode
 from boomtown.wire import decode_json_as, encode_json
@@ -40,6 +41,7 @@ class TownApi:
 
     def __init__(self, order: AgentOrder, calls: TownCalls, surroundings: Surroundings) -> None:
         session = order.session
+        self._town_path = f"/api/towns/{session.town_id}"
         self._rig_path = f"/api/towns/{session.town_id}/rigs/{session.repository.rig_id}"
         self._agent_path = f"{self._rig_path}/agents/{session.agent_id}"
         self._session_id = session.session_id
@@ -68,7 +70,18 @@ class TownApi:
     async def escalate(self, title: str) -> None:
         await self._post(f"{self._rig_path}/escalations", {"title": title})
 
-    async def _post(self, path: str, body: Mapping[str, str]) -> None:
+    async def post_review(self, asked: PullRequestOrder, *, verdict: str, body: str) -> None:
+        """Say a verdict about a pull request's head; the town posts it once."""
+        args = {
+            "repo": asked.repo,
+            "number": asked.number,
+            "head_sha": asked.head_sha,
+            "verdict": verdict,
+            "body": body,
+        }
+        await self._post(f"{self._town_path}/gateway/pr.review", {"args": args})
+
+    async def _post(self, path: str, body: Mapping[str, object]) -> None:
         key = f"{self._session_id}-{next(self._numbers)}"
         data = encode_json(body)
         seen = ""
@@ -117,7 +130,7 @@ def _judge(path: str, status: int, text: bytes) -> None:
     if status == 401 and answer.code == ErrorCode.SESSION_ENDED:
         raise SessionOver(f"{path} was answered {answer.code}")
     if status >= 400:
-        raise AgentFailed(f"{path} was refused: {status} {answer.code}")
+        raise CallRefused(f"{path} was refused: {status} {answer.code}", code=answer.code)
     if answer.data is not None and answer.data.stale:
         raise SessionOver(f"{path} was answered stale")
 

@@ -141,6 +141,14 @@ class ErrorCode(enum.StrEnum):
     CONTAINER_ERROR = "CONTAINER_ERROR"
     RUNTIME_UNAVAILABLE = "RUNTIME_UNAVAILABLE"
     SCM_UNAVAILABLE = "SCM_UNAVAILABLE"
+    SESSION_NOT_CLAIMABLE = "SESSION_NOT_CLAIMABLE"
+    SESSION_NO_WORKSPACE = "SESSION_NO_WORKSPACE"
+    INVALID_PR_REF = "INVALID_PR_REF"
+    PR_RIG_MISMATCH = "PR_RIG_MISMATCH"
+    PR_NOT_FOUND = "PR_NOT_FOUND"
+    PR_NOT_OPEN = "PR_NOT_OPEN"
+    PR_CLAIMED_BY_ACTIVE_AGENT = "PR_CLAIMED_BY_ACTIVE_AGENT"
+    FORGE_REFUSED = "FORGE_REFUSED"
     TOWN_DRAINING = "TOWN_DRAINING"
     OVERLOADED = "OVERLOADED"
     STARTING_UP = "STARTING_UP"
@@ -248,6 +256,14 @@ REGISTRY: dict[ErrorCode, ErrorSpec] = {
     _C.GIT_NOT_FOUND: _S(_K.UNAVAILABLE, "The git program is not installed"),
     _C.CONTAINER_ERROR: _S(_K.BAD_GATEWAY, "The container did not do as told"),
     _C.RUNTIME_UNAVAILABLE: _S(_K.UNAVAILABLE, "Nothing can be started now; try again"),
+    _C.SESSION_NOT_CLAIMABLE: _S(_K.UNPROCESSABLE, "This session cannot own a pull request"),
+    _C.SESSION_NO_WORKSPACE: _S(_K.UNPROCESSABLE, "The session has no worktree"),
+    _C.INVALID_PR_REF: _S(_K.BAD_REQUEST, "Not a pull request: say its number or its address"),
+    _C.PR_RIG_MISMATCH: _S(_K.UNPROCESSABLE, "The pull request is of another repository"),
+    _C.PR_NOT_FOUND: _S(_K.NOT_FOUND, "Pull request not found"),
+    _C.PR_NOT_OPEN: _S(_K.CONFLICT, "The pull request is not open, or is a draft"),
+    _C.PR_CLAIMED_BY_ACTIVE_AGENT: _S(_K.CONFLICT, "Another agent works on this pull request"),
+    _C.FORGE_REFUSED: _S(_K.UNPROCESSABLE, "The forge will not have it"),
     _C.SCM_UNAVAILABLE: _S(_K.UNAVAILABLE, "The forge cannot be asked now; try again"),
     _C.TOWN_DRAINING: _S(_K.UNAVAILABLE, "The town's container is draining"),
     _C.OVERLOADED: _S(_K.UNAVAILABLE, "Too much at once; try again", 429),

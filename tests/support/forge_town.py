@@ -89,6 +89,10 @@ class ForgeTownWorld(FeedTownWorld):
         self.people = ForgeClient(
             self.forge.site, self._people_way, self.clock, LIMITS, find_token=lambda _: ann
         )
+        bob = self.forge.desk.grant_token("bob", is_bot=False)
+        self._other_people = ForgeClient(
+            self.forge.site, self._people_way, self.clock, LIMITS, find_token=lambda _: bob
+        )
         self.operator = OperatorCalls(self.forge.site, self.people, timeout_ms=CALL_MS)
         self.own_client = ForgeClient(
             self.forge.site, self.way, self.clock, LIMITS, find_token=self._find_token
@@ -152,7 +156,7 @@ class ForgeTownWorld(FeedTownWorld):
         assert isinstance(merged, Merged), merged
 
     async def say_review(self, pull: PullRequest, verdict: ReviewVerdict) -> None:
-        said = await self.people.post_review(
+        said = await self._other_people.post_review(
             REPO,
             pull.number,
             head_sha=pull.head_sha,
