@@ -46,7 +46,7 @@ log = logging.getLogger(__name__)
 
 
 class ContainerStatus(enum.StrEnum):
-    """Where a container is in its life."""
+    """Where a container is in its life; the values are those that are kept in storage."""
 
     STOPPED = "stopped"
     RUNNING = "running"
@@ -55,7 +55,8 @@ class ContainerStatus(enum.StrEnum):
 
 
 class ContainerState(msgspec.Struct, frozen=True, kw_only=True):
-    """What `get_state` tells."""
+    """What `get_state` tells: the last that was written down, which an end of the program precedes
+    by a moment. `exit_code` is there for `stopped_with_code`, 128 + n for signal n."""
 
     status: ContainerStatus
     last_change_at_ms: int
@@ -63,7 +64,7 @@ class ContainerState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ContainerStop(msgspec.Struct, frozen=True, kw_only=True):
-    """What `on_stop` is told."""
+    """What `on_stop` is told: the code that the program ended with, 128 + n for signal n."""
 
     exit_code: int
     reason: str  # "exit", or "runtime_signal" for 128 and more
@@ -101,13 +102,17 @@ class Container(DurableObject):
     # Hooks.
 
     async def on_start(self) -> None:
-        """The container runs, and its ports answer where they were waited for."""
+        """The container runs, and its ports answer where they were waited for. Nothing else is
+        delivered to the object until this returns; where it raises, the object is reset. Called
+        again by each `start_and_wait_for_ports`, also of one that runs."""
 
     async def on_stop(self, stop: ContainerStop) -> None:
-        """It has ended. Called again where it raises."""
+        """It has ended, whyever. At least once for each end, also after a crash of the host; where
+        this raises, again with the next tick or start."""
 
     async def on_activity_expired(self) -> None:
-        """Nobody used it for `sleep_after`."""
+        """Nobody used it for `sleep_after`, and no request is under way. By default it is stopped;
+        where an override lets it run, this is called again after another `sleep_after`."""
         await self.stop()
 
     async def on_error(self, error: Exception) -> None:
@@ -175,7 +180,8 @@ class Container(DurableObject):
         return msgspec.convert(known, ContainerState)
 
     def renew_activity_timeout(self) -> None:
-        """Count `sleep_after` from now on."""
+        """Count `sleep_after` from now on, as after each request. In memory only: a new instance
+        counts anew."""
         self._expires_at_ms = self._box.clock.now_ms() + self._sleep_ms
 
     # Inside.

@@ -30,7 +30,7 @@ ABORT_MESSAGE = "Application called abort() to reset Durable Object"
 
 
 class AlarmInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """What `alarm` is told."""
+    """What `alarm` is told. The count of failures is this process's: a restart begins anew."""
 
     scheduled_time: int  # milliseconds: the stored instant, not the actual one
     retry_count: int  # counted failures of this alarm before this run
@@ -133,7 +133,7 @@ class DurableObjectState:
         self._owner.sockets.set_auto_response(self._owner.gates, request, response)
 
     def get_web_socket_auto_response(self) -> tuple[str, str] | None:
-        """The request and the response that were set."""
+        """The request and the response that were set; None where nothing is, or no longer."""
         return self._owner.sockets.get_auto_response(self._owner.gates)
 
     def get_web_socket_auto_response_timestamp(self, web_socket: WebSocket) -> int | None:

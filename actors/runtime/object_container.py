@@ -164,7 +164,7 @@ class ObjectContainer:
 
 
 class ContainerPort:
-    """One port of an object's container."""
+    """One port of an object's container, as long as that runs or is started again."""
 
     def __init__(
         self, slot: ContainerSlot, gate: ObjectGate, outgoing: OutgoingCalls, port: int

@@ -23,7 +23,7 @@ class DurableObjectId:
         self.name: str | None = name  # known only where this id was made from a name
 
     def equals(self, other: DurableObjectId) -> bool:
-        """Whether both name the same object."""
+        """Whether both name the same object, in the same namespace; as `==`."""
         return self._hex == other._hex
 
     def __eq__(self, other: object) -> bool:

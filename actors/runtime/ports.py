@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class Durability(enum.StrEnum):
-    """What a reply waits for."""
+    """What a reply, and everything else that leaves an object, waits for."""
 
     FULL = "full"  # the commit is synced: it survives a power cut
     PROCESS = "process"  # the commit is in the page cache: it survives kill -9

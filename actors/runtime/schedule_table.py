@@ -61,7 +61,8 @@ _DROP_OLD_LETTERS = (
 
 
 class Schedule(msgspec.Struct, frozen=True, kw_only=True):
-    """One schedule, or one dead letter."""
+    """One schedule, or one dead letter, as it was when it was asked for. Instants are ms since the
+    epoch."""
 
     name: str
     timing: Timing  # None: once

@@ -53,7 +53,7 @@ class ReadyState(enum.IntEnum):
 
 
 class CloseEvent(msgspec.Struct, frozen=True):
-    """How the other side ended the connection."""
+    """How the other side ended the connection: by its close frame, or 1006 where it was lost."""
 
     code: int
     reason: str
@@ -236,7 +236,8 @@ class WebSocket:
 
 
 class WebSocketPair:
-    """Two connected ends: `client, server = WebSocketPair()`."""
+    """Two connected ends: `client, server = WebSocketPair()`. In a turn of an object they are
+    bound by its host's limits, elsewhere by the usual ones; an end that nobody uses is closed."""
 
     def __init__(self) -> None:
         gates = find_current_gates()

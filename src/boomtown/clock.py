@@ -26,7 +26,8 @@ class Timer(Protocol):
 
 
 class Clock(Protocol):
-    """What the parts may know of time."""
+    """What the parts may know of time: instants are integers of ms since the epoch. Every part is
+    given one, so that a test or a simulation decides when time passes."""
 
     def now_ms(self) -> int:
         """Milliseconds since the epoch; never less than an earlier answer."""

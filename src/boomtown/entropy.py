@@ -20,12 +20,12 @@ class Entropy(Protocol):
         ...
 
     def random_bytes(self, count: int, *, label: str) -> bytes:
-        """`count` bytes."""
+        """`count` bytes; never of a secret."""
         ...
 
 
 class Secrets(Protocol):
-    """Randomness that safety rests on."""
+    """Randomness that safety rests on: tokens, tickets, keys."""
 
     def token_bytes(self, count: int) -> bytes:
         """`count` unguessable bytes."""
@@ -52,7 +52,7 @@ class SeededEntropy:
 
 
 class SystemSecrets:
-    """The operating system's source."""
+    """The operating system's source; the only one outside of simulations."""
 
     def token_bytes(self, count: int) -> bytes:
         """As Secrets.token_bytes."""

@@ -37,7 +37,8 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 class BoomtownError(Exception):
-    """Anything that a caller is told by code."""
+    """Anything that a caller is told by code; `retryable` says whether the same call may succeed
+    later. Of the server and its towns: durable objects have DurableObjectError."""
 
     retryable: ClassVar[bool] = False
 
@@ -61,7 +62,7 @@ class BoomtownError(Exception):
         return REGISTRY[self.code].status
 
     def refusal(self) -> Refusal:
-        """This error as a value."""
+        """This error as a value, which may cross between objects and be kept."""
         return Refusal(self.code, self.message, self.details, self.issues)
 
 

@@ -17,7 +17,7 @@ PASSES = 50
 
 
 class ManualClock:
-    """Satisfies boomtown.clock.Clock; starts at `start_ms`."""
+    """A Clock that stands still until `advance_ms` or `advance_to_ms`; starts at `start_ms`."""
 
     def __init__(self, start_ms: int = 1_800_000_000_000) -> None:
         self._now_ms = start_ms

@@ -174,7 +174,7 @@ class World:
         await self.sleep_ms(self._choices.pick(at_most_ms + 1, label="pause"))
 
     async def sleep_ms(self, span_ms: int) -> None:
-        """Sleep, in virtual time."""
+        """Sleep, in virtual time: others run meanwhile, and no real time passes."""
         await self.clock.sleep_until_ms(self.clock.now_ms() + span_ms)
 
     def kill(self) -> None:
@@ -193,7 +193,7 @@ class World:
 
     @property
     def outages(self) -> int:
-        """How often the host was stopped so far."""
+        """How often the host was stopped so far, by a power cut or a kill, chosen or asked for."""
         return self._machine.lives - 1
 
     def _stop(self, kind: FaultKind) -> None:
@@ -311,7 +311,7 @@ class World:
         what: str,
         deliver: Callable[[DurableObjectStub], Coroutine[Any, Any, T]],
     ) -> T:
-        """One call over the wire, for WorldStub."""
+        """One call over the wire, for WorldStub; workloads use `stub`."""
         await self._travel()
         stub_host, life = self.host, self._life
         assert life is not None

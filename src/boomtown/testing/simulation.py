@@ -35,7 +35,7 @@ _ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}")  # of an object's default repr: diffe
 
 
 class SimulationReport(NamedTuple):
-    """What a simulation without a failure did."""
+    """What a simulation did in which no seed failed."""
 
     digests: dict[int, str]  # by seed: equal digests are equal runs
     outages: int  # of all seeds: none means that no outage was tested
