@@ -7,10 +7,12 @@ instance's mark (so what an exec left too), removes the folder, and only then is
 loopback ports that are free at the start; the command learns them from `{port}` in its arguments
 and from `PORT` and `PORT_<n>` in its environment.
 
-If this server is killed, the kernel ends the leaders (Linux, parent-death signal); what they had
-started is named by the ledgers, and ended by the next entry before anything is served. Nothing is
-adopted. On exit everything is killed at once: there is no work to save that the owner could still
-be told of.
+If this server is killed, the kernel ends the leaders (Linux, parent-death signal), and the keeper
+what they had started (command_keeper.py); where the keeper was killed too, the next entry ends what
+the ledgers name before anything is served. Nothing is adopted. On exit everything is killed at
+once: there is no work to save that the owner could still be told of.
+
+So many containers run at once, and so many are started within a span, as the limits say.
 
 As for agents (decisions 48) this is no security boundary: a command runs as the server's user and
 sees its network and its disk.
@@ -19,11 +21,13 @@ sees its network and its disk.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import shutil
 import signal
 import socket
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
+from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -33,14 +37,17 @@ import aiohttp
 
 from boomtown.clock import Clock
 from boomtown.container_sim.boot_order import INSTANCE_VARIABLE, TEST_RUN_VARIABLE
+from boomtown.container_sim.command_keeper import Keeper, end_instances
 from boomtown.container_sim.command_model import (
     CommandFailed,
     CommandOrder,
     ExecOrder,
     ExecOutcome,
+    NoCapacity,
     NotListening,
     PortAnswer,
     PortRequest,
+    TooManyStarts,
     exit_code_of,
 )
 from boomtown.container_sim.instance import LEDGER_NAME, end_recorded
@@ -56,6 +63,8 @@ from boomtown.limits import ContainerLimits
 FOLDER_NAME = "object_containers"  # in the data directory
 WORK_NAME = "work"
 _OWN_PREFIXES = ("BOOMTOWN_", "GASTOWN_")
+# The system's way to say that there is no room for one more process.
+_NO_ROOM = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
 
 
 class CommandContainers:
@@ -70,20 +79,20 @@ class CommandContainers:
         self._entropy = entropy
         self._limits = limits
         self._tasks = asyncio.TaskGroup()
+        self._keeper = Keeper(self._folder, kill_wait_ms=limits.kill_wait_ms_max)
+        self._alive: dict[InstanceId, None] = {}  # from before their birth until they are gone
+        self._started_at_ms: deque[int] = deque()  # of the starts within the span, monotonic
         self._running: dict[CommandContainer, None] = {}
         self._http: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         left = self._folder.iterdir() if self._folder.is_dir() else ()
-        for folder in sorted(path for path in left if path.is_dir()):
-            is_gone = await end_recorded(
-                folder / LEDGER_NAME,
-                InstanceId(folder.name),
-                kill_wait_ms=self._limits.kill_wait_ms_max,
-                clock=self._clock,
-            )
-            if is_gone:  # else it is tried again by the next life
-                shutil.rmtree(folder, ignore_errors=True)
+        await end_instances(  # what is left even so is tried again by the next life
+            self._folder,
+            sorted(InstanceId(path.name) for path in left if path.is_dir()),
+            kill_wait_ms=self._limits.kill_wait_ms_max,
+            clock=self._clock,
+        )
         self._http = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, force_close=True), auto_decompress=False
         )
@@ -99,26 +108,59 @@ class CommandContainers:
         for container in list(self._running):
             container.kill()
         await self._tasks.__aexit__(None, None, None)
+        await self._keeper.aclose()
         if self._http is not None:
             await self._http.close()
 
     async def start(self, order: CommandOrder) -> CommandContainer:
         """A running container. Raises CommandFailed; nothing runs then. A program that cannot be
         executed is one that ends with exit code 127."""
-        assert self._http is not None, "enter the containers first"
+        self._check_room()
         instance_id = InstanceId(
             new_id(self._clock.now_ms(), self._entropy, label="containers.instance")
         )
+        self._alive[instance_id] = None
+        container: CommandContainer | None = None
+        try:
+            container = await self._bear(instance_id, order)
+        except (OSError, ValueError, BoomtownError) as error:
+            has_room = not (isinstance(error, OSError) and error.errno in _NO_ROOM)
+            kind = CommandFailed if has_room else NoCapacity
+            raise kind(f"the container failed to start: {error}") from error
+        finally:
+            if container is None:
+                self._note_gone(instance_id)
+        self._running[container] = None
+        self._tasks.create_task(self._watch(container), name=f"container-{instance_id}")
+        return container
+
+    def _check_room(self) -> None:
+        now_ms, started = self._clock.monotonic_ms(), self._started_at_ms
+        while started and now_ms - started[0] >= self._limits.command_starts_span_ms:
+            started.popleft()
+        if len(self._alive) >= self._limits.commands_max:
+            raise NoCapacity(f"{len(self._alive)} containers run, and there may be no more")
+        if len(started) >= self._limits.command_starts_max:
+            raise TooManyStarts(
+                f"{len(started)} containers were started within "
+                f"{self._limits.command_starts_span_ms} ms"
+            )
+        started.append(now_ms)
+
+    async def _bear(self, instance_id: InstanceId, order: CommandOrder) -> CommandContainer:
+        assert self._http is not None, "enter the containers first"
+        ports = _free_ports(order.ports)
+        environment = _environment(order.env, instance_id, ports)
         folder = self._folder / instance_id
         work = folder / WORK_NAME
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         work.mkdir(mode=0o700, parents=True)
         ledger = Ledger(folder / LEDGER_NAME)
         output = OutputRing(self._clock, bytes_max=self._limits.agent_output_bytes_max)
-        ports = _free_ports(order.ports)
-        environment = _environment(order.env, instance_id, ports)
         process: Process | None = None
         try:
+            others = [other for other in self._alive if other != instance_id]
+            await self._keeper.keep(instance_id, others)
             process = await spawn_recorded(
                 [_filled(word, ports) for word in order.argv],
                 folder=work,
@@ -129,8 +171,6 @@ class CommandContainers:
                 ledger=ledger,
                 session_id=None,
             )
-        except (OSError, ValueError, BoomtownError) as error:
-            raise CommandFailed(f"the container failed to start: {error}") from error
         finally:
             output.close_write_end()
             if process is None:
@@ -138,7 +178,7 @@ class CommandContainers:
                 ledger.close()
                 shutil.rmtree(folder, ignore_errors=True)
         assert process is not None, "spawned, or an error was raised"
-        container = CommandContainer(
+        return CommandContainer(
             process,
             instance_id,
             folder=folder,
@@ -150,15 +190,22 @@ class CommandContainers:
             limits=self._limits,
             http=self._http,
         )
-        self._running[container] = None
-        self._tasks.create_task(self._watch(container), name=f"container-{instance_id}")
-        return container
+
+    def _note_gone(self, instance_id: InstanceId) -> None:
+        del self._alive[instance_id]
+        self._keeper.let_go(instance_id)
 
     async def _watch(self, container: CommandContainer) -> None:
         try:
             await container.bring_to_end()
+            self._note_gone(container.instance_id)
         finally:
             del self._running[container]
+
+    @property
+    def keeper_pid(self) -> int | None:
+        """Of the keeper; None before the first start."""
+        return self._keeper.pid
 
     def pids(self) -> list[int]:
         """The leaders of the containers that run."""
@@ -183,8 +230,8 @@ class CommandContainer:
         http: aiohttp.ClientSession,
     ) -> None:
         self.output = output
+        self.instance_id = instance_id
         self._process = process
-        self._instance_id = instance_id
         self._folder = folder
         self._ledger = ledger
         self._ports = ports
@@ -207,7 +254,7 @@ class CommandContainer:
         code = await self._process.wait()
         while not await end_recorded(
             self._folder / LEDGER_NAME,
-            self._instance_id,
+            self.instance_id,
             kill_wait_ms=self._limits.kill_wait_ms_max,
             clock=self._clock,
         ):

@@ -52,8 +52,16 @@ class CommandFailed(Exception):
     """A container, or a program in one, could not be started; nothing of it runs."""
 
 
+class NoCapacity(CommandFailed):
+    """There is no room for one more container now; later there may be."""
+
+
+class TooManyStarts(CommandFailed):
+    """More containers were started lately than the bound allows; later there may be room."""
+
+
 class NotListening(ConnectionError):
-    """Nothing in the container listens on the port."""
+    """Nothing in the container listens on the port, or not yet: nothing was sent."""
 
 
 def exit_code_of(code: int) -> int:

@@ -175,6 +175,11 @@ class ContainerLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     eviction_wait_ms: int = 300_000
     agent_run_ms_max: int = 3_600_000
     agent_output_bytes_max: int = 1_048_576  # the newest of it is kept
+    # Containers of objects, on one host: some ten descriptors each, and a program of any size.
+    commands_max: int = 100
+    # Of those, starts within the span: more is an object that starts again what ends at once.
+    command_starts_max: int = 100
+    command_starts_span_ms: int = 10_000
     port_answer_bytes_max: int = 33_554_432  # of a container's port, held in memory: 32 MiB
     git_command_ms_max: int = 600_000
     gate_ms_max: int = 600_000  # decisions 49
