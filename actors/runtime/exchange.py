@@ -25,9 +25,13 @@ class Headers:
     __slots__ = ("_pairs",)
 
     def __init__(self, pairs: Headers | Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> None:
-        is_mapping = isinstance(pairs, Mapping)
-        source = cast("Mapping[str, str]", pairs).items() if is_mapping else pairs
-        self._pairs: list[tuple[str, str]] = list(cast("Any", source))
+        source: Any = pairs
+        if type(source) is Headers:
+            source = source._pairs
+        # Asked last: an abstract class takes longer to ask than all of the rest.
+        elif type(source) is not tuple and isinstance(source, Mapping):
+            source = cast("Mapping[str, str]", source).items()
+        self._pairs: list[tuple[str, str]] = list(source)
 
     def find(self, name: str) -> str | None:
         """The values of `name`, joined by commas; None where there is none."""
@@ -35,21 +39,21 @@ class Headers:
         return ", ".join(values) if values else None
 
     def get_all(self, name: str) -> list[str]:
-        """Every value of `name`, in order."""
+        """Every value of `name`, in order; an empty list where there is none."""
         wanted = name.lower()
         return [value for key, value in self._pairs if key.lower() == wanted]
 
     def set(self, name: str, value: str) -> None:
-        """Replace every value of `name`."""
+        """Replace every value of `name`; it then comes last."""
         self.remove(name)
         self._pairs.append((name, value))
 
     def append(self, name: str, value: str) -> None:
-        """Add a value beside those that are there."""
+        """Add a value beside those that `name` has, behind all others."""
         self._pairs.append((name, value))
 
     def remove(self, name: str) -> None:
-        """Drop every value of `name`."""
+        """Drop every value of `name`; harmless where there is none."""
         wanted = name.lower()
         self._pairs = [pair for pair in self._pairs if pair[0].lower() != wanted]
 
@@ -84,7 +88,7 @@ class _Message:
     __slots__ = ("body", "headers")
 
     def __init__(self, headers: HeaderSource | None, body: Body | str) -> None:
-        self.headers: Headers = Headers(headers or ())
+        self.headers: Headers = Headers() if headers is None else Headers(headers)
         self.body: Body = body.encode() if isinstance(body, str) else body
 
     async def bytes(self) -> bytes:
@@ -94,7 +98,7 @@ class _Message:
         return self.body
 
     async def text(self) -> str:
-        """The whole body as UTF-8."""
+        """The whole body as UTF-8; raises UnicodeDecodeError where it is none."""
         return (await self.bytes()).decode()
 
     async def json_as(self, shape: type[T]) -> T:
@@ -103,7 +107,8 @@ class _Message:
 
 
 class Request(_Message):
-    """One HTTP request to an object."""
+    """One HTTP request to an object, or by one. The method is in upper case; `body` is bytes, or
+    parts of it that can be read once, by the methods here or by iteration."""
 
     __slots__ = ("method", "url")
 
@@ -124,7 +129,7 @@ class Request(_Message):
 
     @property
     def is_upgrade(self) -> bool:
-        """Whether it asks for a WebSocket."""
+        """Whether it asks for a WebSocket: then a status of 101 may answer it."""
         return (self.headers.find("upgrade") or "").lower() == "websocket"
 
     @property
@@ -137,7 +142,8 @@ class Request(_Message):
 
 
 class Response(_Message):
-    """What an object answers to a request."""
+    """What answers a request. A body of parts is read when the answer is on its way, in turns of
+    the object that gave it; a WebSocket goes with status 101."""
 
     __slots__ = ("status", "web_socket")
 
@@ -157,7 +163,8 @@ class Response(_Message):
 
     @staticmethod
     def json(value: object, *, status: int = 200, headers: HeaderSource | None = None) -> Response:
-        """A response with `value` as its JSON body."""
+        """A response with `value` as its JSON body and type, unless `headers` name another. Raises
+        TypeError for what JSON cannot say. To read one: `json_as`."""
         response = Response(encode_json(value), status=status, headers=headers)
         if "content-type" not in response.headers:
             response.headers.set("content-type", "application/json")

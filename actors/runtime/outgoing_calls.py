@@ -103,14 +103,20 @@ class HostCalls:
         what its caller is to see."""
         if not self.is_in_turn():
             live = self._connect(connection)
-            return await _answer(live, lambda: invoke(live))
+            try:
+                is_done, value = invoke(live)
+                return value if is_done else await value
+            except Exception as error:
+                raise for_caller(error, object_id=live.key.object_id) from error.__cause__
         call = OutgoingCall(connection.label)
 
         async def deliver() -> Any:
             live = self._connect(connection)
-            return await _answer(
-                live, lambda: self._graph.deliver(call, live.gates, lambda: invoke(live))
-            )
+            try:
+                is_done, value = self._graph.deliver(call, live.gates, lambda: invoke(live))
+                return value if is_done else await value
+            except Exception as error:
+                raise for_caller(error, object_id=live.key.object_id) from error.__cause__
 
         answer = self.hold_and_run(deliver)
         self._graph.add(call, answer)
@@ -118,11 +124,3 @@ class HostCalls:
             return await answer
         finally:
             self._graph.remove(answer)
-
-
-async def _answer(live: LiveObject, invoke: Callable[[], tuple[bool, Any]]) -> Any:
-    try:
-        is_done, value = invoke()
-        return value if is_done else await value
-    except Exception as error:
-        raise for_caller(error, object_id=live.key.object_id) from error.__cause__

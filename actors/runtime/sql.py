@@ -10,16 +10,24 @@ The same text is compiled once (the connection's statement cache); the authorise
 is compiled, never by our own statements. A refused or failing statement raises SqlError, whose
 message ends with SQLite's code, and the object lives on, unless SQLite lost the transaction.
 
+What a text was found to be when it first ran is kept (`_Known`), so that later runs of it need no
+callback between compiling and stepping: one statement, allowed, that reads or that writes. A text
+that writes opens the transaction first, and an empty one is left where it then fails. Only a
+SELECT is known to read: `DROP TABLE IF EXISTS` reads as long as there is no such table.
+
 Differences: integers are 64 bit both ways (decisions 10); `rows_read` counts rows that came out,
 not rows that were visited.
 """
 
 from __future__ import annotations
 
+import re
 import weakref
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 import apsw
+import msgspec
 
 from boomtown.actors.runtime.database import Database
 from boomtown.actors.runtime.runtime_errors import SqlError
@@ -35,6 +43,18 @@ from boomtown.actors.runtime.transactions import Transactions
 Row = dict[str, SqlValue]
 Binding = SqlValue | bytearray | memoryview
 
+# Their texts are kept, and a server holds many objects; as many as the statement cache has.
+KNOWN_TEXTS_MAX = 100
+_SELECT = re.compile(r"\s*select\b", re.IGNORECASE)
+_LIVE_CURSORS_LOOKED_AT = 64  # so many are noted before those that ended are dropped
+
+
+class _Known(msgspec.Struct, frozen=True):
+    """What a text is: a single statement that may run."""
+
+    is_reading: bool
+    column_names: Sequence[str]  # when it last had no row to say so
+
 
 class Sql:
     """`storage.sql`: the object's tables, in the same commits as its keys. The rest is the
@@ -43,12 +63,15 @@ class Sql:
     def __init__(self, database: Database, transactions: Transactions) -> None:
         self._database = database
         self._transactions = transactions
-        self._cursors: weakref.WeakValueDictionary[int, SqlCursor] = weakref.WeakValueDictionary()
+        self._known: dict[str, _Known] = {}
+        # Weak: a cursor that nobody has any more lets go of its statement.
+        self._cursors: list[weakref.ref[SqlCursor]] = []
+        self._cursors_looked_at = _LIVE_CURSORS_LOOKED_AT
         database.set_authorizer(authorize)
 
     @property
     def database_size(self) -> int:
-        """Bytes of the pages in use."""
+        """Bytes of the pages in use, what this turn has written included."""
         self._transactions.check("storage.sql.database_size")
         return self._database.size_bytes
 
@@ -65,36 +88,79 @@ class Sql:
 
     def _exec(self, sql: str, bindings: tuple[Binding, ...], *, may_write: bool) -> SqlCursor:
         self._transactions.check("storage.sql.exec")
+        for value in bindings:
+            if isinstance(value, bytearray | memoryview):
+                bindings = tuple(
+                    bytes(each) if isinstance(each, bytearray | memoryview) else each
+                    for each in bindings
+                )
+                break
         cursor = SqlCursor(self._database, self._transactions, may_write=may_write)
-        values = tuple(
-            bytes(value) if isinstance(value, bytearray | memoryview) else value
-            for value in bindings
-        )
-        cursor.start(sql, values)
+        known = self._known.get(sql)
+        if known is not None and (known.is_reading or may_write):
+            cursor.start_known(sql, cast("tuple[SqlValue, ...]", bindings), known)
+        else:
+            known = cursor.start(sql, cast("tuple[SqlValue, ...]", bindings))
+            if known is not None:
+                self._remember(sql, known)
         if cursor.is_live:
-            self._cursors[id(cursor)] = cursor
+            self._note_live(cursor)
         return cursor
+
+    def _remember(self, sql: str, known: _Known) -> None:
+        if len(self._known) >= KNOWN_TEXTS_MAX:
+            del self._known[next(iter(self._known))]
+        self._known[sql] = known
+
+    def _note_live(self, cursor: SqlCursor) -> None:
+        if len(self._cursors) >= self._cursors_looked_at:
+            self._cursors = [
+                each for each in self._cursors if (noted := each()) is not None and noted.is_live
+            ]
+            self._cursors_looked_at = max(_LIVE_CURSORS_LOOKED_AT, 2 * len(self._cursors))
+        self._cursors.append(weakref.ref(cursor))
 
     def remember(self) -> object:
         """Nothing: what a statement did is SQLite's to roll back."""
         return None
 
     def restore(self, memento: object) -> None:
-        """A rollback leaves cursors as SQLite leaves them."""
+        """Nothing: a rollback leaves cursors as SQLite leaves them."""
 
     def erased(self) -> None:
-        """The cursors were closed before."""
+        """Nothing: before storage is emptied, the cursors are shut."""
 
     def shut(self) -> None:
         """End every cursor that is still read; for the runtime."""
-        for cursor in self._cursors.values():
-            cursor.close()
+        for reference in self._cursors:
+            cursor = reference()
+            if cursor is not None:
+                cursor.close()
         self._cursors.clear()
 
 
 class SqlCursor:
     """The rows of one `exec`, each as a dict by column name; read once, in order, one ahead of
     the reader. Ends with its object's memory, and with `delete_all`."""
+
+    __slots__ = (
+        "__weakref__",
+        "_ahead",
+        "_buffered",
+        "_cursor",
+        "_database",
+        "_is_closed",
+        "_is_reading",
+        "_may_write",
+        "_rest",
+        "_statements",
+        "_transactions",
+        "column_names",
+        "rows_read",
+        "rows_written",
+    )
+
+    _cursor: SqliteCursor
 
     def __init__(self, database: Database, transactions: Transactions, *, may_write: bool) -> None:
         self._may_write = may_write
@@ -103,8 +169,8 @@ class SqlCursor:
         self.rows_written: int = 0  # triggers' included
         self._database = database
         self._transactions = transactions
-        self._cursor = database.connection.cursor()
         self._rest = ""  # the text after the statement that runs
+        self._statements = 0  # that were begun
         self._is_reading = True
         self._is_closed = False
         self._ahead: SqlRow | None = None
@@ -115,10 +181,41 @@ class SqlCursor:
         """Whether SQLite still has a statement under way for it."""
         return self._ahead is not None and self._buffered is None
 
-    def start(self, sql: str, bindings: tuple[SqlValue, ...]) -> None:
-        """Run the statements, up to the first row of the last (Sql.exec)."""
+    def start_known(self, sql: str, bindings: tuple[SqlValue, ...], known: _Known) -> None:
+        """As `start`, for a text that has run here before."""
+        database = self._database
+        self._is_reading = is_reading = known.is_reading
+        changes = 0
+        if not is_reading:
+            self._transactions.begin_write(is_confirmed=True)
+            changes = database.total_changes()
+        database.is_guarded = True  # it is compiled anew where the schema has changed
+        try:
+            self._cursor = cursor = database.connection.execute(sql, bindings)
+            row = cursor.fetchone()
+            if row is None:
+                self.column_names = known.column_names
+            else:
+                self.column_names = [column[0] for column in cursor.description]
+                self.rows_read = 1
+                if not is_reading:
+                    self._buffered = iter(cursor.fetchall())
+        except apsw.BindingsError as error:
+            raise _wrong_bindings(error) from error
+        except apsw.Error as error:
+            raise self._transactions.translated(error) from error
+        finally:
+            database.is_guarded = False
+        self._ahead = row
+        if not is_reading:
+            self.rows_written = database.total_changes() - changes
+
+    def start(self, sql: str, bindings: tuple[SqlValue, ...]) -> _Known | None:
+        """Run the statements, up to the first row of the last (Sql.exec). What the text was found
+        to be; None where every run of it has to be looked at."""
         changes = self._database.total_changes()
         self._rest = sql
+        self._cursor = self._database.connection.cursor()
         self._cursor.exec_trace = self._begin_statement
         self._database.is_guarded = True
         try:
@@ -140,7 +237,7 @@ class SqlCursor:
                 ) from error
             raise self._transactions.translated(error) from error
         except apsw.BindingsError as error:
-            raise SqlError(f"Wrong number of parameter bindings: {error}") from error
+            raise _wrong_bindings(error) from error
         except apsw.Error as error:
             raise self._transactions.translated(error) from error
         finally:
@@ -149,6 +246,10 @@ class SqlCursor:
         self._ahead = row
         self.rows_read = 0 if row is None else 1
         self.rows_written = self._database.total_changes() - changes
+        is_single = self._statements == 1 and not self._rest.strip()
+        if not is_single or (self._is_reading and not _SELECT.match(sql)):
+            return None
+        return _Known(self._is_reading, self.column_names)
 
     def _begin_statement(self, _: SqliteCursor, text: str, __: object) -> bool:
         """SQLite has compiled the next statement, whose text this is, and not yet run it."""
@@ -156,6 +257,7 @@ class SqlCursor:
             raise SqlError("The text did not contain a statement where one was expected")
         if refuses_text(text):
             raise SqlError("not authorized: SQLITE_AUTH")
+        self._statements += 1
         self._rest = self._rest[self._rest.index(text) + len(text) :]
         self._is_reading = self._cursor.is_readonly
         self.column_names = [column[0] for column in self._cursor.get_description()]
@@ -175,11 +277,11 @@ class SqlCursor:
         return dict(zip(self.column_names, row, strict=True))
 
     def next(self) -> Row | None:
-        """The next row, or None after the last."""
+        """The next row, or None after the last. SqlError where the cursor was closed."""
         return next(self, None)
 
     def to_array(self) -> list[Row]:
-        """All rows that are left."""
+        """All rows that are left; an empty list after the last. SqlError where it was closed."""
         return list(self)
 
     def one(self) -> Row:
@@ -225,3 +327,7 @@ class SqlCursor:
             self._is_closed = True
             self._ahead = None
             self._cursor.close(True)
+
+
+def _wrong_bindings(error: apsw.BindingsError) -> SqlError:
+    return SqlError(f"Wrong number of parameter bindings: {error}")
