@@ -21,6 +21,7 @@ from boomtown.actors.town.drain_commands import (
 from boomtown.actors.town.feed_cursors import answer_feed
 from boomtown.actors.town.fences import check_session_lives
 from boomtown.actors.town.model import Agent, BeadType
+from boomtown.actors.town.observer_commands import answer_of_observer
 from boomtown.actors.town.preflight import spawn_findings
 from boomtown.actors.town.questions import (
     AskRegistry,
@@ -47,6 +48,7 @@ from boomtown.actors.town.questions import (
     PreflightSpawn,
     QuestionRequest,
 )
+from boomtown.actors.town.questions_of_observer import ObserverQuestion
 from boomtown.actors.town.questions_of_roster import RosterQuestion
 from boomtown.actors.town.roster_answers import answer_of_roster
 from boomtown.actors.town.spawn_facts import spawn_facts
@@ -125,6 +127,8 @@ def run_question(tx: TownTransaction, request: QuestionRequest, loop: LoopFacts)
 def _answer_request(tx: TownTransaction, request: QuestionRequest, loop: LoopFacts) -> View:
     if isinstance(request.question, RosterQuestion):
         return answer_of_roster(tx, request.question)
+    if isinstance(request.question, ObserverQuestion):
+        return answer_of_observer(tx, request.question)
     match request.question:
         case PreflightSpawn(wish=wish):
             findings = spawn_findings(spawn_facts(tx, wish, tx.seen.looked))

@@ -37,6 +37,7 @@ from boomtown.actors.town.commands_of_agents import UnhookBead as UnhookBead
 from boomtown.actors.town.commands_of_agents import WriteCheckpoint as WriteCheckpoint
 from boomtown.actors.town.commands_of_feed import DeleteFeedCursor as DeleteFeedCursor
 from boomtown.actors.town.commands_of_feed import PutFeedCursor as PutFeedCursor
+from boomtown.actors.town.commands_of_observer import ObserverCommand
 from boomtown.actors.town.commands_of_roster import AddWatch as AddWatch
 from boomtown.actors.town.commands_of_roster import HireAgent as HireAgent
 from boomtown.actors.town.commands_of_roster import OffboardAgent as OffboardAgent
@@ -419,6 +420,7 @@ Command = (
     | RollBackSession
     | SendToSession
     | CleanUpSessions
+    | ObserverCommand
 )
 
 

@@ -97,6 +97,7 @@ from boomtown.actors.town.commands_of_agents import (
     UnhookBead,
     WriteCheckpoint,
 )
+from boomtown.actors.town.commands_of_observer import ClaimPr, PollForges, RecheckObserver
 from boomtown.actors.town.commands_of_roster import (
     AddWatch,
     HireAgent,
@@ -136,7 +137,9 @@ from boomtown.actors.town.inbox_posts import (
     handle_eviction,
     handle_waiting,
 )
+from boomtown.actors.town.observer_commands import handle_poll, handle_recheck
 from boomtown.actors.town.offboarding import handle_offboard
+from boomtown.actors.town.pr_claims import handle_claim_pr
 from boomtown.actors.town.review_commands import (
     handle_approve,
     handle_complete_review,
@@ -237,6 +240,9 @@ HANDLERS: dict[type, Handler] = {
     RollBackSession: handle_roll_back,
     SendToSession: handle_send,
     CleanUpSessions: handle_clean_up,
+    RecheckObserver: handle_recheck,
+    PollForges: handle_poll,
+    ClaimPr: handle_claim_pr,
 }
 
 # Routes that answer a session that is over with `stale: true` instead of refusing it.

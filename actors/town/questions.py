@@ -8,6 +8,7 @@ from boomtown.actors.town.commands import Caller
 from boomtown.actors.town.commands_of_feed import GetFeedCursor, ListFeedCursors, ReadFeed
 from boomtown.actors.town.commands_of_sessions import SpawnWish
 from boomtown.actors.town.model import BeadStatus, BeadType
+from boomtown.actors.town.questions_of_observer import ObserverQuestion
 from boomtown.actors.town.questions_of_roster import RosterQuestion
 from boomtown.container_sim.model import AgentRole
 from boomtown.ids import AgentId, BeadId, RigId, SessionId
@@ -176,6 +177,7 @@ Question = (
     | AskRegistry
     | GetMayorId
     | RosterQuestion
+    | ObserverQuestion
     | ReadFeed
     | GetFeedCursor
     | ListFeedCursors

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from boomtown.container_sim.forge.model import Fetched, NotLearnt, PullRequest
 from boomtown.container_sim.model import LookOutcome
 from boomtown.ids import RigId
 
@@ -13,3 +14,4 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
 
     looked: LookOutcome | None = None  # None: the rows were reason enough
     swept_rigs: tuple[RigId, ...] = ()  # of which nothing is kept now but what is spared
+    pull_request: Fetched[PullRequest] | NotLearnt | None = None  # None: nobody was asked

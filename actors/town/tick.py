@@ -31,10 +31,12 @@ from boomtown.actors.town.feed_log import prune_feed, read_facts
 from boomtown.actors.town.inbox import DrainReport, count_pending, drain, prune
 from boomtown.actors.town.invariants import Violation, check
 from boomtown.actors.town.model import Effect
+from boomtown.actors.town.observer_invariants import check_observer
 from boomtown.actors.town.patrol_moves import run_patrol
 from boomtown.actors.town.reconciler import plan
 from boomtown.actors.town.snapshot import Snapshot
 from boomtown.actors.town.store_breaker import prune_failed_starts
+from boomtown.actors.town.store_patrol import read_patrol_facts
 from boomtown.actors.town.store_snapshot import read_snapshot
 from boomtown.actors.town.store_town import bump_counter
 from boomtown.actors.town.transaction import TownTransaction
@@ -133,8 +135,7 @@ def run_tick(
 
 def check_town(tx: TownTransaction) -> tuple[Violation, ...]:
     """The violations at this instant, for whoever asks between two ticks."""
-    found = check(read_snapshot(tx), now_ms=tx.now_ms, limits=tx.limits)
-    return found + _check_feed(tx)
+    return _violations(tx, read_snapshot(tx))
 
 
 def _plan(tx: TownTransaction, snapshot: Snapshot | None) -> tuple[Action, ...]:
@@ -167,7 +168,7 @@ def _apply_all(tx: TownTransaction, actions: tuple[Action, ...]) -> _Applied:
 def _check(tx: TownTransaction, snapshot: Snapshot | None) -> tuple[Violation, ...]:
     if snapshot is None:
         return ()
-    violations = check(snapshot, now_ms=tx.now_ms, limits=tx.limits) + _check_feed(tx)
+    violations = _violations(tx, snapshot)
     for violation in violations:
         logger.error(
             "invariant_violated name=%s subject=%s message=%s",
@@ -176,6 +177,14 @@ def _check(tx: TownTransaction, snapshot: Snapshot | None) -> tuple[Violation, .
             violation.message,
         )
     return violations
+
+
+def _violations(tx: TownTransaction, snapshot: Snapshot) -> tuple[Violation, ...]:
+    return (
+        *check(snapshot, now_ms=tx.now_ms, limits=tx.limits),
+        *_check_feed(tx),
+        *check_observer(read_patrol_facts(tx, snapshot)),
+    )
 
 
 def _check_feed(tx: TownTransaction) -> tuple[Violation, ...]:

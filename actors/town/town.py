@@ -21,8 +21,9 @@ import msgspec
 
 from boomtown.actors import AlarmInfo, DurableObject, DurableObjectState, Env
 from boomtown.actors.town.answers import LoopFacts, run_question
-from boomtown.actors.town.commands import CommandRequest, DestroyTown
+from boomtown.actors.town.commands import Command, CommandRequest, DestroyTown
 from boomtown.actors.town.commands_of_feed import ReadFeed
+from boomtown.actors.town.commands_of_observer import ClaimPr
 from boomtown.actors.town.execution import QUIET, run_command
 from boomtown.actors.town.feed_followers import FeedFollowers
 from boomtown.actors.town.feed_speaker import FeedSpeaker
@@ -31,9 +32,11 @@ from boomtown.actors.town.feed_views import FeedPageView
 from boomtown.actors.town.gateway_desk import GatewayDesk
 from boomtown.actors.town.outside_looks import look_first
 from boomtown.actors.town.pr_actions import ForgeDeeds
+from boomtown.actors.town.pr_claims import look_at_request
 from boomtown.actors.town.questions import QuestionRequest
 from boomtown.actors.town.roster_views import GatewayView
 from boomtown.actors.town.schema_files import town_schema
+from boomtown.actors.town.sightings import Seen
 from boomtown.actors.town.store_town import find_town
 from boomtown.actors.town.town_loop import TownLoop
 from boomtown.actors.town.transaction import TownTransaction
@@ -68,7 +71,7 @@ class Town(DurableObject):
 
     async def execute(self, request: CommandRequest) -> Answer:
         """Run a command. Refusals are values; what is raised is a fault of ours."""
-        seen = await look_first(self._begin(), self.env.CONTAINERS, request.command)
+        seen = await self._look(request.command)
         tx = msgspec.structs.replace(self._begin(), seen=seen)
         try:
             answer = run_command(tx, request)
@@ -112,6 +115,12 @@ class Town(DurableObject):
     async def alarm(self, info: AlarmInfo) -> None:
         """One tick of the loop."""
         await self._loop.run_alarm()
+
+    async def _look(self, command: Command) -> Seen:
+        if isinstance(command, ClaimPr):
+            pull = await look_at_request(self._begin(), self.env.FORGES, command)
+            return Seen(pull_request=pull)
+        return await look_first(self._begin(), self.env.CONTAINERS, command)
 
     async def _follow(self, tx: TownTransaction, request: CommandRequest) -> None:
         if isinstance(request.command, DestroyTown):

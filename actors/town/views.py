@@ -12,6 +12,7 @@ import msgspec
 
 from boomtown.actors.town.feed_views import FeedCursorsView, FeedCursorView, FeedPageView
 from boomtown.actors.town.model import RigConfig, TownConfig
+from boomtown.actors.town.observer_views import ObserverView, PrView
 from boomtown.actors.town.roster_views import (
     ActionView,
     AddedWatchView,
@@ -334,6 +335,8 @@ View = (
     | FeedPageView
     | FeedCursorView
     | FeedCursorsView
+    | ObserverView
+    | PrView
 )
 
 

@@ -166,9 +166,17 @@ class ForgeTownWorld(FeedTownWorld):
         )
         assert isinstance(said, Made), said
 
-    async def arm(self, kind: ForgeFaultKind, operation: str, *, times: int = 1) -> None:
+    async def arm(
+        self, kind: ForgeFaultKind, operation: str, *, times: int = 1, retry_after_s: int = 60
+    ) -> None:
         """A fault of the next `times` operations of this name."""
-        body = {"kind": kind.value, "operation": operation, "nth": 1, "times": times}
+        body = {
+            "kind": kind.value,
+            "operation": operation,
+            "nth": 1,
+            "times": times,
+            "retry_after_s": retry_after_s,
+        }
         request = ForgeRequest(
             method="POST",
             url=f"{self.forge.site.base_url}/_forge/faults",

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from boomtown.actors.town.commands_of_observer import PollForges, RecheckObserver
 from boomtown.actors.town.observer_model import ObserverState
+from boomtown.actors.town.observer_views import ObserverView
+from boomtown.actors.town.questions_of_observer import GetObservers, ListPrs
 from boomtown.container_sim.forge.forge_faults import ForgeFaultKind
 from boomtown.container_sim.forge.model import RepositoryName
+from boomtown.error_codes import ErrorCode
+from boomtown.errors import BoomtownError
 from support.forge_town import REPO, ForgeTownWorld
 
 
@@ -147,3 +153,99 @@ async def test_an_unchanged_listing_is_asked_for_by_its_etag_and_tells_nothing(
         await world.poll()
         assert await world.topics("pr.") == told
         assert await world.rows("SELECT etag FROM observed_repos") == etag
+
+
+async def test_a_recheck_after_a_token_was_added_begins_without_a_restart(tmp_path: Path) -> None:
+    async with ForgeTownWorld(tmp_path, has_token=False) as world:
+        await world.watch(await world.hire_reviewer())
+        await world.open_pull()
+        await world.settle()
+        world.has_token = True
+        await world.poll()
+        assert world.way.asked == []
+        view = await world.execute(RecheckObserver())
+        assert isinstance(view, ObserverView)
+        assert view.state == "starting"
+        await world.settle()
+        assert (await world.observer()).state == ObserverState.ACTIVE
+        assert len(await world.prs()) == 1
+
+
+async def test_a_recheck_forgets_the_owners_that_were_skipped(tmp_path: Path) -> None:
+    async with ForgeTownWorld(tmp_path) as world:
+        await world.watch(await world.hire_reviewer())
+        await world.settle()
+        world.has_token = False
+        await world.poll()
+        assert len(await world.rows("SELECT * FROM observed_owners")) == 1
+        world.has_token = True
+        await world.open_pull()
+        await world.execute(RecheckObserver())
+        await world.settle()
+        await world.poll()
+        assert await world.rows("SELECT * FROM observed_owners") == []
+        assert len(await world.prs()) == 1
+
+
+async def test_a_poll_by_hand_is_at_once_and_refused_when_disabled(tmp_path: Path) -> None:
+    async with ForgeTownWorld(tmp_path) as world:
+        await world.watch(await world.hire_reviewer())
+        await world.settle()
+        before = len(world.way.asked)
+        await world.execute(PollForges())
+        await world.settle()
+        assert len(world.way.asked) > before
+        world.has_token = False
+        await world.execute(RecheckObserver())
+        await world.settle()
+        with pytest.raises(BoomtownError) as refused:
+            await world.execute(PollForges())
+        assert refused.value.code == ErrorCode.SCM_UNAVAILABLE
+
+
+async def test_i16_a_disabled_observer_takes_back_the_polls_it_wanted(tmp_path: Path) -> None:
+    async with ForgeTownWorld(tmp_path) as world:
+        await world.watch(await world.hire_reviewer())
+        await world.settle()
+        assert await world.rows("SELECT key FROM effects WHERE state = 'pending'") != []
+        world.has_token = False
+        await world.execute(RecheckObserver())
+        await world.settle()
+        world.way.asked.clear()
+        for _ in range(3):
+            await world.poll()
+        assert world.way.asked == []
+        assert await world.rows("SELECT key FROM effects WHERE state = 'pending'") == []
+        assert await world.violations() == []
+
+
+async def test_a_forge_that_names_an_instant_is_not_asked_before_it(tmp_path: Path) -> None:
+    async with ForgeTownWorld(tmp_path) as world:
+        await world.watch(await world.hire_reviewer())
+        await world.settle()
+        await world.arm(ForgeFaultKind.RATE_LIMIT, "pulls/list", retry_after_s=600)
+        await world.poll()
+        before = len(world.way.asked)
+        await world.execute(PollForges())
+        for _ in range(5):
+            await world.poll()
+        assert len(world.way.asked) == before
+        await world.advance_ms(600_000)
+        assert len(world.way.asked) > before
+
+
+async def test_what_a_town_says_of_its_observer_and_its_requests(tmp_path: Path) -> None:
+    async with ForgeTownWorld(tmp_path) as world:
+        await world.watch(await world.hire_reviewer())
+        pull = await world.open_pull()
+        await world.settle()
+        observers: Any = await world.query(GetObservers())
+        (view,) = observers.items
+        assert (view.name, view.state, view.forges) == ("scm", "active", (world.forge.site.key,))
+        assert [(one.owner, one.repo, one.failures) for one in view.repos] == [
+            ("acme", "widgets", 0)
+        ]
+        prs: Any = await world.query(ListPrs())
+        assert [(one.number, one.state, one.agent_id) for one in prs.items] == [
+            (pull.number, "open", None)
+        ]
