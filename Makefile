@@ -51,9 +51,12 @@ hunt: venv
 sim-hashes: venv
 	PYTHONPATH=tests $(BIN)/python -m support.sim_hashes
 
-# Measure; prints ok or under for each target, and asserts nothing.
+# Measure beside workerd; prints ok or under for each target, and asserts nothing. `bench` takes
+# two or three minutes, `bench-full` some twenty, and writes the plots.
 bench: venv
-	$(BIN)/python benchmarks/run.py
+	PYTHONPATH=tests $(BIN)/python benchmarks/run.py
+bench-full: venv
+	PYTHONPATH=tests $(BIN)/python benchmarks/run.py --full
 
 # 200 seeds of half a simulated hour with every fault, and 20 of them a second time.
 sim: venv

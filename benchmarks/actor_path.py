@@ -25,6 +25,7 @@ from boomtown.actors import DurableObject, Host, Request, Response
 from boomtown.actors.runtime.ports import SilentInstrument
 from boomtown.clock import SystemClock
 from boomtown.entropy import SeededEntropy, SystemSecrets
+from boomtown.event_loop import collect_less_often
 
 OBJECTS = 1_000
 CALLERS = 64
@@ -191,6 +192,7 @@ def main() -> None:
     parser.add_argument("--callers", type=int, default=CALLERS)
     parser.add_argument("--profile", type=int, default=0, metavar="LINES")
     options = parser.parse_args()
+    collect_less_often()
     for loop in options.loop or [*LOOPS]:
         print(
             f"{loop:16} {'wall us':>8} {'loop us':>9} {'all us':>9} {'p99 us':>9}   calls  grouped"

@@ -1,0 +1,205 @@
+"""The rows that are driven by wrk: each cell on every server, one right after the other."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import msgspec
+
+from side_by_side.figures import (
+    TAKES_MAX,
+    Row,
+    Sample,
+    Target,
+    at_least,
+    at_most,
+    calmest,
+    median_of,
+)
+from side_by_side.servers import Server
+from side_by_side.wrk import drive
+
+THEIRS = "workerd"
+NEW = 0  # objects: a new one for each request
+WARM_S = 1.0
+CALM_RATE = 1_000  # of increments: no server makes new objects as fast on this disk
+MAKES_MAX = 5
+
+
+class Cell(msgspec.Struct, frozen=True, kw_only=True):
+    """One piece of work; `target` is of the rate on (asyncio, uvloop)."""
+
+    endpoint: str
+    connections: int
+    objects: int = 1_000
+    targets: tuple[Target | None, Target | None] = (None, None)
+    p99_target: Target | None = None
+
+    @property
+    def name(self) -> str:
+        objects = {NEW: "new objects", 1: "1 object"}.get(self.objects, f"{self.objects:,} objects")
+        return f"{self.endpoint}, {self.connections} connections, {objects}"
+
+
+_ROUTED = (at_least(3), at_least(4))
+_WRITTEN = (at_least(8), at_least(8))
+_P99 = at_most(0.2)
+SHORT = (
+    Cell(endpoint="noop", connections=64, targets=_ROUTED, p99_target=_P99),
+    Cell(endpoint="read", connections=64, targets=_ROUTED, p99_target=_P99),
+    Cell(endpoint="incr", connections=64, targets=_WRITTEN, p99_target=_P99),
+    Cell(endpoint="kvput", connections=64, targets=_WRITTEN),
+    Cell(endpoint="incr", connections=1, targets=(at_least(1.5), at_least(1.5))),
+    Cell(endpoint="incr", connections=64, objects=1, targets=(at_least(4), at_least(4))),
+    Cell(endpoint="incr", connections=16, objects=NEW, targets=(at_least(2.5), at_least(2.5))),
+)
+_OTHERS = tuple(
+    Cell(endpoint=endpoint, connections=connections)
+    for endpoint in ("noop", "read", "incr", "kvput", "txn")
+    for connections in (1, 16, 64, 256)
+    if not any(
+        (cell.endpoint, cell.connections, cell.objects) == (endpoint, connections, 1_000)
+        for cell in SHORT
+    )
+)
+FULL = (
+    *SHORT,
+    *_OTHERS,
+    Cell(endpoint="noop", connections=64, objects=1),
+    Cell(endpoint="read", connections=64, objects=1),
+    Cell(endpoint="noop", connections=64, objects=10),
+    Cell(endpoint="incr", connections=64, objects=10),
+    Cell(endpoint="noop", connections=64, objects=100),
+    Cell(endpoint="incr", connections=64, objects=100),
+    Cell(endpoint="incr", connections=64, objects=NEW),
+)
+
+
+class Measured(msgspec.Struct, frozen=True, kw_only=True):
+    """What one cell gave on one server."""
+
+    cell: Cell
+    server: str
+    median: Sample
+    takes: int  # samples taken, those that were disturbed included
+
+
+class Patience:
+    """How many disturbed samples may be taken again in all: a run has an end."""
+
+    def __init__(self, takes_again_max: int) -> None:
+        self._left = takes_again_max
+
+    def takes_max(self) -> int:
+        """How often the next sample may be taken."""
+        return 1 + min(self._left, TAKES_MAX - 1)
+
+    def spend(self, takes: int) -> None:
+        """A sample was taken so often."""
+        self._left -= takes - 1
+
+
+def measure_cell(
+    cell: Cell, servers: Sequence[Server], *, seconds: float, repeats: int, patience: Patience
+) -> list[Measured]:
+    """Each server in turn, `repeats` times around."""
+    bystanders = [server.pid for server in servers]
+    kept: dict[str, list[Sample]] = {server.name: [] for server in servers}
+    takes_of = dict.fromkeys(kept, 0)
+
+    def drive_once(server: Server, for_s: float) -> Sample:
+        return drive(
+            server,
+            cell.endpoint,
+            connections=cell.connections,
+            objects=cell.objects,
+            seconds=for_s,
+            bystanders=bystanders,
+        )
+
+    def take(server: Server) -> Sample:
+        if cell.objects != NEW:
+            # Its objects may have been evicted while the others were asked.
+            drive_once(server, WARM_S)
+        return drive_once(server, seconds)
+
+    for _ in range(repeats):
+        for server in servers:
+            sample, takes = calmest(
+                lambda server=server: take(server),  # type: ignore[misc]
+                takes_max=patience.takes_max(),
+            )
+            patience.spend(takes)
+            kept[server.name].append(sample)
+            takes_of[server.name] += takes
+    return [
+        Measured(cell=cell, server=name, median=median_of(samples), takes=takes_of[name])
+        for name, samples in kept.items()
+    ]
+
+
+def rows_of(measured: Sequence[Measured]) -> list[Row]:
+    """Two rows a cell, one per event loop; and those of its p99, where there is a target."""
+    theirs = next((each for each in measured if each.server == THEIRS), None)
+    ours = [each for each in measured if each.server != THEIRS]
+    rows: list[Row] = []
+    for each, target in zip(ours, measured[0].cell.targets, strict=False):
+        loop = each.server.rpartition(" ")[2]
+        rows.append(
+            Row(
+                name=f"{each.cell.name}, {loop}",
+                unit="requests/s",
+                ours=each.median.rate,
+                theirs=None if theirs is None else theirs.median.rate,
+                target=target,
+                note=_note(each, theirs),
+            )
+        )
+    for each in ours:
+        loop = each.server.rpartition(" ")[2]
+        if each.cell.p99_target is not None:
+            rows.append(
+                Row(
+                    name=f"{each.cell.name}, {loop}: p99",
+                    unit="ms",
+                    ours=each.median.p99_ms,
+                    theirs=None if theirs is None else theirs.median.p99_ms,
+                    target=each.cell.p99_target,
+                )
+            )
+    return rows
+
+
+def _note(ours: Measured, theirs: Measured | None) -> str:
+    both = [each for each in (ours, theirs) if each is not None]
+    words: list[str] = []
+    errors = sum(each.median.errors for each in both)
+    if errors:
+        words.append(f"{errors} errors")
+    worst = max(both, key=lambda each: each.median.others_cores).median
+    if worst.others_cores > 0.25:
+        words.append(f"disturbed: {worst.others_cores:.1f} cores")
+    return ", ".join(words)
+
+
+def make_all(server: Server, *, bystanders: Sequence[int]) -> None:
+    """See that the objects of all cells have their files, and the server its caches."""
+    for _ in range(MAKES_MAX):
+        sample = drive(
+            server, "incr", connections=16, objects=1_000, seconds=4, bystanders=bystanders
+        )
+        if sample.rate > CALM_RATE:
+            return
+
+
+def touch(server: Server, count: int, *, bystanders: Sequence[int]) -> tuple[int, float]:
+    """Make new objects until there are `count`; errors, and seconds."""
+    made, errors, began = 0.0, 0, time.perf_counter()
+    while made < count:
+        sample = drive(
+            server, "incr", connections=16, objects=NEW, seconds=5, bystanders=bystanders
+        )
+        made += sample.rate * 5
+        errors += sample.errors
+    return errors, time.perf_counter() - began
