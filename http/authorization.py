@@ -45,7 +45,7 @@ HEADER_RIG = "X-Gastown-Rig-Id"
 HEADER_SESSION = "X-Boomtown-Session-Id"  # our control server's fence
 
 # What an id in a path must name; other parameters (class, name, path, method) are free.
-_CODE_OF_ID = {
+CODE_OF_ID = {
     "town": ErrorCode.TOWN_NOT_FOUND,
     "rig": ErrorCode.RIG_NOT_FOUND,
     "bead": ErrorCode.BEAD_NOT_FOUND,
@@ -56,7 +56,7 @@ _CODE_OF_ID = {
     "entry": ErrorCode.REVIEW_NOT_FOUND,
     "watch": ErrorCode.WATCH_NOT_FOUND,
 }
-_OWNER_NAMES = ("user", "owner")
+OWNER_NAMES = ("user", "owner")
 _NOT_FOR_THIS = "This credential does not allow this call"
 
 
@@ -98,10 +98,10 @@ def needed_scope(route: Route) -> KeyScope:
 
 
 def _check_path(path: Mapping[str, str]) -> None:
-    for name, code in _CODE_OF_ID.items():
+    for name, code in CODE_OF_ID.items():
         if name in path and not is_id(path[name]):
             raise error_for(code)
-    for name in _OWNER_NAMES:
+    for name in OWNER_NAMES:
         if name in path and not is_owner_name(path[name]):
             raise NotFound(ErrorCode.USER_NOT_FOUND)
 

@@ -40,7 +40,9 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def failure_of(error: Exception) -> Failure:
-    """What to say of an error. An aiohttp error is a refusal of its router or body reader."""
+    """What to say of an error, by its class. An aiohttp error is a refusal of its router or body
+    reader. A foreign error that was raised from one of ours, and a group of one, is taken for
+    what it wraps; but a failed assertion is a bug, whatever it was raised from."""
     match error:
         case BoomtownError():
             return _failure(error.refusal())
@@ -49,7 +51,21 @@ def failure_of(error: Exception) -> Failure:
         case web.HTTPException():
             return _failure_of_aiohttp(error)
         case _:
-            return _fault()
+            wrapped = _find_wrapped(error)
+            return _fault() if wrapped is None else _failure(wrapped.refusal())
+
+
+def _find_wrapped(error: BaseException | None) -> BoomtownError | None:
+    """The first error of ours on the way from wrapper to wrapped."""
+    match error:
+        case None | AssertionError():
+            return None
+        case BoomtownError():
+            return error
+        case BaseExceptionGroup(exceptions=(only,)):
+            return _find_wrapped(only)
+        case _:
+            return _find_wrapped(error.__cause__)
 
 
 def error_response(failure: Failure, *, request_id: str) -> web.Response:

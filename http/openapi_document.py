@@ -1,7 +1,9 @@
 """The OpenAPI document: made from the route table and the shapes of bodies and views.
 
-The shapes of answers are the views' own, with their instants as date-times, as payloads.py writes
-them. The document is the same for every caller and for every server of one version.
+Each operation names the codes that it may fail with, by status (route_codes.py); the words of
+all codes are in the schema of failures. The shapes of answers are the views' own, with their
+instants as date-times, as payloads.py writes them. The document is the same for every caller and
+for every server of one version.
 """
 
 from __future__ import annotations
@@ -15,9 +17,11 @@ import msgspec
 from boomtown.error_codes import REGISTRY, ErrorCode, Kind
 from boomtown.http.bodies import Body
 from boomtown.http.calls import Credential, Route
+from boomtown.http.route_codes import codes_of
 
 _PARAMETER = re.compile(r"\{(\w+)(?::[^}]*)?\}")
 _REFERENCE = "#/components/schemas/{name}"
+_FAILURE = {"$ref": _REFERENCE.format(name="Failure")}
 _WITH_BODY = ("POST", "PUT", "PATCH")
 
 
@@ -59,10 +63,8 @@ def _operation(route: Route, schema_of: dict[Any, dict[str, Any]]) -> dict[str, 
         ],
         "responses": {
             str(route.status): _success(route, schema_of),
-            "default": {
-                "description": "A failure",
-                "content": _json({"$ref": "#/components/schemas/Failure"}),
-            },
+            **_failures(codes_of(route)),
+            "default": {"description": "A failure", "content": _json(_FAILURE)},
         },
         "x-credentials": list(route.credentials),
     }
@@ -71,6 +73,18 @@ def _operation(route: Route, schema_of: dict[Any, dict[str, Any]]) -> dict[str, 
     if route.method in _WITH_BODY and route.body is not Body:
         operation["requestBody"] = {"content": _json(_schema(route.body, schema_of))}
     return operation
+
+
+def _failures(codes: Sequence[ErrorCode]) -> dict[str, Any]:
+    """The codes of each status, the lowest status first; codes in the registry's order."""
+    statuses = sorted({REGISTRY[code].status for code in codes})
+    return {str(status): _failure_of(status, codes) for status in statuses}
+
+
+def _failure_of(status: int, codes: Sequence[ErrorCode]) -> dict[str, Any]:
+    named = [code.value for code in codes if REGISTRY[code].status == status]
+    only = {"type": "object", "properties": {"code": {"enum": named}}}
+    return {"description": ", ".join(named), "content": _json({"allOf": [_FAILURE, only]})}
 
 
 def _success(route: Route, schema_of: dict[Any, dict[str, Any]]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from boomtown.actors import DataCloneError, DurableObjectError, RemoteError
 from boomtown.actors.town.commands import CreateBead, SlingBead
 from boomtown.actors.town.questions import GetTownStatus, ListBeads
 from boomtown.error_codes import REGISTRY, ErrorCode
-from boomtown.errors import error_for
+from boomtown.errors import Conflict, error_for
 from boomtown.http.error_responses import failure_of
 from support.fake_town import OTHER, RIG, TOWN, refused
 from support.front_world import FrontWorld, Reply, open_front
@@ -236,3 +236,57 @@ async def test_since_is_iso_text_or_milliseconds(front: FrontWorld, since: str, 
     assert front.fakes.town.questions[-1].question.since_ms == at_ms  # type: ignore[union-attr]
     bad = await front.call("GET", f"{path}x", credential=front.operator_key())
     check_envelope(bad, 400, "INVALID_QUERY")
+
+
+class _Taken(Conflict):
+    """A refusal of somebody's own class."""
+
+
+def raised_from(error: Exception, *causes: Exception) -> Exception:
+    """`error`, raised from the next of `causes`, and that from the next."""
+    outer = error
+    for cause in causes:
+        error.__cause__ = cause
+        error = cause
+    return outer
+
+
+TAKEN = _Taken(ErrorCode.AGENT_NAME_TAKEN, "ann is taken")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        TAKEN,
+        raised_from(RuntimeError("/srv/x.sqlite"), TAKEN),
+        raised_from(RuntimeError("SELECT 1"), ValueError("x"), TAKEN),
+        ExceptionGroup("tasks", [TAKEN]),
+        raised_from(OSError("x"), ExceptionGroup("tasks", [TAKEN])),
+    ],
+    ids=["subclass", "wrapped", "wrapped_twice", "group", "wrapped_group"],
+)
+def test_stmt_C08_a_wrapped_refusal_keeps_its_code_and_says_nothing_of_its_wrapper(
+    error: Exception,
+) -> None:
+    failure = failure_of(error)
+    assert (failure.status, failure.refusal.code) == (409, ErrorCode.AGENT_NAME_TAKEN)
+    assert failure.refusal.message == "ann is taken"
+    assert not failure.is_fault
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        raised_from(AssertionError("a bug"), TAKEN),
+        RuntimeError("no such table: beads"),
+        ExceptionGroup("tasks", [TAKEN, RuntimeError("x")]),
+        ExceptionGroup("tasks", [TAKEN, error_for(ErrorCode.BEAD_BUSY)]),
+        raised_from(RuntimeError("x"), DurableObjectError("broken")),
+    ],
+    ids=["assertion", "unknown", "mixed_group", "group_of_two", "broken_object"],
+)
+def test_stmt_C08_what_is_no_refusal_stays_a_fault(error: Exception) -> None:
+    failure = failure_of(error)
+    assert (failure.status, failure.is_fault) == (500, True)
+    assert failure.refusal.message == "Internal error"
+    assert failure.refusal.details == {}

@@ -32,8 +32,11 @@ from boomtown.testing import ManualClock
 from support.processes import BOUND_S, RUN_VARIABLE
 
 PROGRAM = Path(__file__).with_name("refusal_program.py")
-CONFIG = """[harness.missing]
-command = "no-such-agent {prompt}"
+SILENT_FORGE = "http://127.0.0.1:9"  # nobody listens at the port of `discard`
+CONFIG = f"""[harness.missing]
+command = "no-such-agent {{prompt}}"
+
+[forges."{SILENT_FORGE}"]
 
 [limits.town]
 feed_cursors_max = 3
