@@ -14,7 +14,8 @@ the guide, and `boomtown.testing` what tests need.
 - Containers: Container, Command, ObjectContainer, ContainerPort and what these answer.
 - Hosting them: Host, HostStatistics, Durability.
 - Errors: DurableObjectError, whose flags say whether to try again; RemoteError, CallCycleError,
-  DataCloneError, NoSuchMethod, SqlError, OutsideTurnError, ContainerExit, NotListening.
+  DataCloneError, NoSuchMethod, SqlError, OutsideTurnError, ContainerExit, NotListening,
+  ContainerStartError, NoCapacityError, TooManyStartsError.
 """
 
 from boomtown.actors.runtime.container_class import Container as Container
@@ -22,6 +23,7 @@ from boomtown.actors.runtime.container_class import ContainerState as ContainerS
 from boomtown.actors.runtime.container_class import ContainerStatus as ContainerStatus
 from boomtown.actors.runtime.container_class import ContainerStop as ContainerStop
 from boomtown.actors.runtime.container_class import get_container as get_container
+from boomtown.actors.runtime.container_class import get_random as get_random
 from boomtown.actors.runtime.container_class import switch_port as switch_port
 from boomtown.actors.runtime.container_port import Command as Command
 from boomtown.actors.runtime.durable_object import AlarmInfo as AlarmInfo
@@ -37,7 +39,10 @@ from boomtown.actors.runtime.namespace import DurableObjectStub as DurableObject
 from boomtown.actors.runtime.namespace import Namespace as Namespace
 from boomtown.actors.runtime.object_container import ContainerExit as ContainerExit
 from boomtown.actors.runtime.object_container import ContainerPort as ContainerPort
+from boomtown.actors.runtime.object_container import ContainerStartError as ContainerStartError
+from boomtown.actors.runtime.object_container import NoCapacityError as NoCapacityError
 from boomtown.actors.runtime.object_container import ObjectContainer as ObjectContainer
+from boomtown.actors.runtime.object_container import TooManyStartsError as TooManyStartsError
 from boomtown.actors.runtime.object_ids import DurableObjectId as DurableObjectId
 from boomtown.actors.runtime.outgoing_fetch import fetch as fetch
 from boomtown.actors.runtime.ports import Durability as Durability
@@ -73,6 +78,7 @@ __all__ = [
     "Container",
     "ContainerExit",
     "ContainerPort",
+    "ContainerStartError",
     "ContainerState",
     "ContainerStatus",
     "ContainerStop",
@@ -91,6 +97,7 @@ __all__ = [
     "Host",
     "HostStatistics",
     "Namespace",
+    "NoCapacityError",
     "NoSuchMethod",
     "NotListening",
     "ObjectContainer",
@@ -107,10 +114,12 @@ __all__ = [
     "SqlError",
     "Storage",
     "SyncKv",
+    "TooManyStartsError",
     "Transaction",
     "WebSocket",
     "WebSocketPair",
     "fetch",
     "get_container",
+    "get_random",
     "switch_port",
 ]

@@ -120,16 +120,16 @@ class CommandContainers:
             new_id(self._clock.now_ms(), self._entropy, label="containers.instance")
         )
         self._alive[instance_id] = None
-        container: CommandContainer | None = None
         try:
             container = await self._bear(instance_id, order)
         except (OSError, ValueError, BoomtownError) as error:
+            self._note_gone(instance_id)
             has_room = not (isinstance(error, OSError) and error.errno in _NO_ROOM)
             kind = CommandFailed if has_room else NoCapacity
             raise kind(f"the container failed to start: {error}") from error
-        finally:
-            if container is None:
-                self._note_gone(instance_id)
+        except BaseException:
+            self._note_gone(instance_id)
+            raise
         self._running[container] = None
         self._tasks.create_task(self._watch(container), name=f"container-{instance_id}")
         return container

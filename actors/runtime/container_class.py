@@ -8,10 +8,12 @@ of the object's own (schedules.py), so `alarm` stays the subclass's; they flush 
 nobody has used for `sleep_after`, and cease with the container. While the container runs the
 object is busy, and stays in memory.
 
-Starts that come while one is under way join it. A crash of the host ends the container; the next
-tick finds it dead and calls `on_stop`.
+Starts that come while one is under way join it. One for which the host has no room is tried again
+for as long as ports are waited for; any other that fails is told at once, and leaves `stopped`:
+what never ran has no `on_stop`. A crash of the host ends the container; the next tick finds it
+dead and calls `on_stop`.
 
-Not here: outbound interception and labels (decisions 19), `get_random`, WebSockets to a port.
+Not here: outbound interception and labels (decisions 19), WebSockets to a port.
 """
 
 from __future__ import annotations
@@ -29,7 +31,12 @@ from boomtown.actors.runtime.durable_object import DurableObject, DurableObjectS
 from boomtown.actors.runtime.environment import Env
 from boomtown.actors.runtime.exchange import Request, Response
 from boomtown.actors.runtime.namespace import DurableObjectStub, Namespace
-from boomtown.actors.runtime.object_container import ContainerExit, ObjectContainer
+from boomtown.actors.runtime.object_container import (
+    ContainerExit,
+    ContainerStartError,
+    NoCapacityError,
+    ObjectContainer,
+)
 from boomtown.actors.runtime.runtime_errors import describe
 from boomtown.actors.runtime.schedule_rules import Every
 
@@ -95,6 +102,7 @@ class Container(DurableObject):
         self._in_flight = 0
         self._starting: asyncio.Task[None] | None = None
         self._runs = 0
+        self._failure: RuntimeError | None = None  # why the last run never began, or was lost
         self._expires_at_ms = self._box.clock.now_ms() + self._sleep_ms
         if self._box.running:
             self._watch()
@@ -122,15 +130,17 @@ class Container(DurableObject):
     # What callers use.
 
     async def start(self) -> None:
-        """Start it, unless it runs; returns when `on_start` has."""
+        """Start it, unless it runs; returns when `on_start` has. ContainerStartError where it
+        cannot be started, after 20 s where the host has no room."""
         await self._flush_stop()
         if not self._box.running:
-            self._begin()
+            await self._begin(self._box.clock.now_ms() + PORTS_MS_MAX)
             await self._started(ContainerStatus.RUNNING)
 
     async def start_and_wait_for_ports(self, ports: Sequence[int] | None = None) -> None:
         """Start it, unless it runs, and wait until all of `ports` (else `required_ports`, else
-        `default_port`) answer. RuntimeError where that takes 20 s or it ends before."""
+        `default_port`) answer. RuntimeError where that takes 20 s or it ends before, and, as
+        ContainerStartError, where it cannot be started."""
         if self._starting is None:
             wanted = tuple(ports or self.required_ports or (self.default_port or FALLBACK_PORT,))
             self._starting = asyncio.create_task(self._start_and_wait(wanted))
@@ -139,7 +149,8 @@ class Container(DurableObject):
 
     async def container_fetch(self, request: Request, port: int | None = None) -> Response:
         """Hand a request to a port, starting the container where it is not healthy. ValueError
-        where there is no port; what goes wrong later is a response of status 500."""
+        where there is no port; what goes wrong later is a response: 503 where the host has no
+        room for the container, 429 where it has started too many lately, else 500."""
         number = port or self.default_port
         if number is None:
             raise ValueError("container_fetch needs a port, or a class with a default_port")
@@ -147,7 +158,8 @@ class Container(DurableObject):
             try:
                 await self.start_and_wait_for_ports((number,))
             except RuntimeError as error:
-                return Response(f"Failed to start container: {error}", status=500)
+                status = error.http_status if isinstance(error, ContainerStartError) else 500
+                return Response(f"Failed to start container: {error}", status=status)
         self._in_flight += 1
         try:
             return await self._box.get_tcp_port(number).fetch(request)
@@ -186,14 +198,29 @@ class Container(DurableObject):
 
     # Inside.
 
-    def _begin(self) -> None:
-        self._box.start(entrypoint=self.entrypoint, env=self.env_vars)
-        self.ctx.schedule(TICK_NAME, Every(TICK_MS), method="_tick")
-        self._watch()
+    async def _begin(self, until_ms: int) -> None:
+        """Start it, and see that it has: tried again until then while only room is missing."""
+        clock = self._box.clock
+        while not self._box.running:
+            self._box.start(entrypoint=self.entrypoint, env=self.env_vars)
+            self.ctx.schedule(TICK_NAME, Every(TICK_MS), method="_tick")
+            monitoring = self._watch()
+            await self._answers(FALLBACK_PORT)  # or not: after the start has succeeded or failed
+            if self._box.running:
+                return
+            await asyncio.wait([monitoring])
+            failure = self._failure
+            if failure is None:
+                return  # it has run, and ended
+            if not isinstance(failure, NoCapacityError) or clock.now_ms() >= until_ms:
+                raise failure
+            await clock.sleep_until_ms(clock.now_ms() + POLL_MS)
 
-    def _watch(self) -> None:
+    def _watch(self) -> asyncio.Task[None]:
         self._runs += 1
-        self.ctx.wait_until(self._monitor(self._runs))
+        self._failure = None
+        # A task of the object, so it keeps the object in memory.
+        return asyncio.create_task(self._monitor(self._runs))
 
     async def _monitor(self, run: int) -> None:
         exit_code = 0
@@ -201,10 +228,15 @@ class Container(DurableObject):
             await self._box.monitor()
         except ContainerExit as ended:
             exit_code = ended.exit_code
-        except RuntimeError as error:
-            exit_code = 1
+        except Exception as error:
             if run == self._runs:
-                await self.on_error(error)
+                self._failure = (
+                    error if isinstance(error, RuntimeError) else RuntimeError(describe(error))
+                )
+                self._set_state(ContainerStatus.STOPPED)
+                if not isinstance(error, NoCapacityError):
+                    await self.on_error(error)
+            return
         if run == self._runs:
             self._set_state(ContainerStatus.STOPPED_WITH_CODE, exit_code)
 
@@ -220,10 +252,9 @@ class Container(DurableObject):
 
     async def _start_and_wait(self, ports: tuple[int, ...]) -> None:
         await self._flush_stop()
-        if not self._box.running:
-            self._begin()
         clock = self._box.clock
         until_ms = clock.now_ms() + PORTS_MS_MAX
+        await self._begin(until_ms)
         for port in ports:
             while not await self._answers(port):
                 if not self._box.running:
@@ -247,7 +278,8 @@ class Container(DurableObject):
 
     async def _started(self, status: ContainerStatus) -> None:
         async def started() -> None:
-            self._set_state(status)
+            if self._box.running:  # else its end is known already
+                self._set_state(status)
             self.renew_activity_timeout()
             await self.on_start()
 
@@ -291,6 +323,14 @@ def switch_port(request: Request, port: int) -> Request:
     """The request, to be handed to that port by `Container.fetch`."""
     request.headers.set(PORT_HEADER, str(port))
     return request
+
+
+def get_random(namespace: Namespace, count: int = 3) -> DurableObjectStub:
+    """One of the objects `instance-0` to `instance-<count - 1>`, each as likely as the others: for
+    work that any of them can do."""
+    # The digits of a new id are the namespace's own source of chance.
+    number = int(str(namespace.new_unique_id())[:16], 16) % count
+    return namespace.get_by_name(f"instance-{number}")
 
 
 def get_container(namespace: Namespace, name: str = SINGLETON) -> DurableObjectStub:

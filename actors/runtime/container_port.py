@@ -58,5 +58,6 @@ class ContainersPort(Protocol):
     """Starts containers."""
 
     async def start(self, order: CommandOrder) -> RunningContainer:
-        """A running container. Raises CommandFailed; nothing runs then."""
+        """A running container. Raises CommandFailed, as NoCapacity or TooManyStarts where it may
+        be tried again later; nothing runs then."""
         ...

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 from boomtown.actors.runtime.container_slots import ContainerRun, ContainerSlot
@@ -25,8 +26,10 @@ from boomtown.container_sim.command_model import (
     CommandFailed,
     ExecOrder,
     ExecOutcome,
+    NoCapacity,
     PortAnswer,
     PortRequest,
+    TooManyStarts,
 )
 
 SIGNAL_MAX = 64
@@ -39,6 +42,24 @@ class ContainerExit(Exception):
     def __init__(self, exit_code: int) -> None:
         super().__init__(f"Container exited with unexpected exit code: {exit_code}")
         self.exit_code = exit_code
+
+
+class ContainerStartError(RuntimeError):
+    """The container could not be started; nothing of it runs."""
+
+    http_status: ClassVar[int] = 500  # what `Container` answers to a request that needed it
+
+
+class NoCapacityError(ContainerStartError):
+    """The host has no room for one more container now."""
+
+    http_status = 503
+
+
+class TooManyStartsError(ContainerStartError):
+    """The host has started too many containers lately."""
+
+    http_status = 429
 
 
 class ObjectContainer:
@@ -80,8 +101,8 @@ class ObjectContainer:
 
     async def monitor(self) -> None:
         """Return when the container has ended with code 0. ContainerExit for another code, the
-        error of `destroy(error)`, once; RuntimeError where it failed to start, and before the
-        first start. Many may wait; after the end it tells the same."""
+        error of `destroy(error)`, once; ContainerStartError where it failed to start, RuntimeError
+        before the first start. Many may wait; after the end it tells the same."""
         self._gate.check_turn("ctx.container.monitor")
         run = self._slot.run
         if run is None:
@@ -91,7 +112,7 @@ class ObjectContainer:
         if error is not None:
             raise error
         if isinstance(outcome, CommandFailed):
-            raise RuntimeError(str(outcome))
+            raise _start_error(outcome)
         if outcome != 0:
             raise ContainerExit(outcome)
 
@@ -202,6 +223,16 @@ class ContainerPort:
 
 async def _outcome_of(run: ContainerRun) -> int | CommandFailed:
     return await asyncio.shield(run.ended)
+
+
+def _start_error(failure: CommandFailed) -> ContainerStartError:
+    match failure:
+        case NoCapacity():
+            return NoCapacityError(str(failure))
+        case TooManyStarts():
+            return TooManyStartsError(str(failure))
+        case _:
+            return ContainerStartError(str(failure))
 
 
 def _checked_argv(argv: Sequence[str]) -> tuple[str, ...]:

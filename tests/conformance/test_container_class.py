@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +12,34 @@ import pytest
 from boomtown.actors import (
     Command,
     Container,
+    ContainerStartError,
     ContainerStop,
     DurableObjectError,
     DurableObjectState,
     Env,
     Host,
+    RemoteError,
     Request,
     Response,
     get_container,
+    get_random,
     switch_port,
 )
-from boomtown.actors.runtime.container_class import POLL_MS, span_ms
-from boomtown.container_sim.command_model import PortAnswer, PortRequest
-from boomtown.container_sim.sim_commands import SimCommands, SimProcess
+from boomtown.actors.runtime.container_class import POLL_MS, PORTS_MS_MAX, span_ms
+from boomtown.container_sim.command_model import (
+    CommandFailed,
+    CommandOrder,
+    NoCapacity,
+    PortAnswer,
+    PortRequest,
+    TooManyStarts,
+)
+from boomtown.container_sim.sim_commands import (
+    Program,
+    SimCommandContainer,
+    SimCommands,
+    SimProcess,
+)
 from boomtown.entropy import SeededEntropy, SystemSecrets
 from boomtown.testing import ManualClock, run_in_object
 from support.inline_backend import inline_backend
@@ -69,8 +84,27 @@ class Portless(Container):
     container = Command(("serve",), ports=(PORT,))
 
 
+class Quick(Box):
+    """Its program ends at once."""
+
+    container = Command(("quick",))
+
+
 class Bare(Container):
     """It declares no command."""
+
+
+class Refusing(SimCommands):
+    """Refuses the next starts with these failures."""
+
+    def __init__(self, programs: Mapping[str, Program]) -> None:
+        super().__init__(programs)
+        self.refusals: list[CommandFailed] = []
+
+    async def start(self, order: CommandOrder) -> SimCommandContainer:
+        if self.refusals:
+            raise self.refusals.pop()
+        return await super().start(order)
 
 
 class World:
@@ -84,9 +118,9 @@ class World:
         self.exit: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self.listens_after = asyncio.Event()
         self.listens_after.set()
-        self.commands = SimCommands({"serve": self.serve})
+        self.commands = Refusing({"serve": self.serve, "quick": self.end_at_once})
         self.host = Host(
-            classes={"Box": Box, "Portless": Portless, "Bare": Bare},
+            classes={"Box": Box, "Quick": Quick, "Portless": Portless, "Bare": Bare},
             data_dir=folder,
             clock=self.clock,
             entropy=SeededEntropy(1),
@@ -95,6 +129,9 @@ class World:
             bindings={"LOG": self.log, "STOP_FAILS": self.stop_fails},
             containers=self.commands,
         )
+
+    async def end_at_once(self, process: SimProcess) -> int:
+        return 3
 
     async def serve(self, process: SimProcess) -> int:
         self.starts += 1
@@ -159,6 +196,71 @@ async def test_case_184_without_a_port_a_request_fails(world: World) -> None:
         await portless.fetch(Request("GET", "http://box/"))
     request = switch_port(Request("GET", "http://box/y"), PORT)
     assert await world.ask(portless, request) == (200, "/y")
+
+
+@pytest.mark.parametrize(
+    ("refusal", "status", "logged"),
+    [
+        (TooManyStarts("too many lately"), 429, ["too many lately"]),
+        (CommandFailed("no such folder"), 500, ["no such folder"]),
+    ],
+    ids=["rate-limited", "other"],
+)
+async def test_case_184_a_start_that_fails_is_answered_at_once(
+    world: World, refusal: CommandFailed, status: int, logged: list[str]
+) -> None:
+    world.commands.refusals.append(refusal)
+    assert await world.get() == (status, f"Failed to start container: {refusal}")
+    assert world.log == logged
+    assert world.starts == 0
+    # What never ran is not told to have stopped; the next request starts it.
+    assert await world.stub.status() == ("stopped", None)
+    assert await world.get() == (200, "/x")
+    assert world.log == [*logged, "start"]
+
+
+async def test_case_184_a_start_without_room_is_tried_again(world: World) -> None:
+    world.commands.refusals += [NoCapacity("no room")] * 3
+    assert await world.get() == (200, "/x")
+    assert world.log == ["start"]
+
+
+async def test_case_184_without_room_for_twenty_seconds_a_request_is_a_503(world: World) -> None:
+    world.commands.refusals += [NoCapacity("no room")] * 1_000
+    asking = asyncio.ensure_future(world.stub.fetch(Request("GET", "http://box/")))
+    for _ in range(PORTS_MS_MAX // POLL_MS):
+        await world.settle()
+        await world.clock.advance_ms(POLL_MS)
+        assert not asking.done()
+    await world.settle()
+    await world.clock.advance_ms(POLL_MS)
+    answer = await asking
+    assert (answer.status, await answer.text()) == (503, "Failed to start container: no room")
+    assert await world.stub.status() == ("stopped", None)
+
+
+async def test_a_start_without_ports_raises_what_went_wrong(world: World) -> None:
+    world.commands.refusals.append(CommandFailed("no such folder"))
+    with pytest.raises(RemoteError) as raised:
+        await world.stub.start()
+    assert raised.value.type_name == ContainerStartError.__name__
+    assert world.log == ["no such folder"]
+
+
+async def test_a_program_that_ends_at_once_has_started_and_stopped(world: World) -> None:
+    quick: Any = get_container(world.host.namespace("Quick"))
+    await quick.start()
+    assert world.log == ["start"]
+    assert await quick.status() == ("stopped_with_code", 3)
+    await quick.stop()
+    assert world.log == ["start", (3, "exit")]
+
+
+async def test_a_random_object_is_one_of_so_many(world: World) -> None:
+    boxes = world.host.namespace("Box")
+    names = [get_random(boxes, 2).name for _ in range(40)]
+    assert set(names) == {"instance-0", "instance-1"}
+    assert {get_random(boxes).name for _ in range(60)} == {f"instance-{n}" for n in range(3)}
 
 
 async def test_case_185_an_exit_is_told_by_the_next_tick(world: World) -> None:
