@@ -170,6 +170,12 @@ async def test_a_limiter_that_is_full_again_keeps_nothing(bench: Workbench) -> N
     assert await run_in_object(limiter, kept) == []
 
 
+async def test_a_long_rest_saves_no_more_than_a_burst(bench: Workbench) -> None:
+    limiter = await bench.get("rate_limiter", "RateLimiter")
+    await run_in_object(limiter, lambda _, ctx: ctx.storage.put("full_at_ms", 1))
+    assert [await limiter.take(10), await limiter.take()] == [0, 200]
+
+
 async def kept(_: Any, ctx: Any) -> list[str]:
     return list(await ctx.storage.list())
 
