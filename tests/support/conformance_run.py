@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import signal
 import sys
 import tempfile
 from collections import Counter
@@ -75,6 +76,10 @@ def make_record(*, first: int, count: int) -> dict[str, Any]:
 
 
 async def run(*, first: int, count: int) -> int:
+    """The exit status. A SIGTERM cancels the run, so that workerd is ended with it."""
+    this = asyncio.current_task()
+    assert this is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
     program = install_workerd()
     if program is None:
         print("conformance: skipped, because npm cannot install workerd here")

@@ -141,5 +141,5 @@ async def open_workerd(program: Path, folder: Path) -> AsyncGenerator[WorkerdSid
                 yield WorkerdSide(session, f"http://127.0.0.1:{port}/")
     finally:
         if process.returncode is None:
-            process.terminate()
+            process.kill()  # it would finish its requests first, and one may hang
         await process.wait()
