@@ -26,13 +26,10 @@ from boomtown.actors.town.questions_of_roster import (
 )
 from boomtown.actors.town.roster_views import AddedWatchView
 from boomtown.actors.town.views import AgentView
-from boomtown.container_sim.forge.addresses import GITHUB, ForgeSite, parse_repository
+from boomtown.container_sim.forge.addresses import parse_repository
 from boomtown.http.bodies import HireBody, ReassignWorkersBody, WatchBody
 from boomtown.http.calls import Answered, Call
 from boomtown.http.query_parameters import find_choice, find_flag, page_size
-
-_DEFAULT_SITE = ForgeSite(base_url=GITHUB)
-_SITES = (_DEFAULT_SITE,)
 
 
 async def list_templates(call: Call) -> object:
@@ -100,7 +97,8 @@ async def add_watch(call: Call) -> object:
     """201 for a new one, 200 where the agent watches it already."""
     body = await call.body(WatchBody)
     named = body.repo if body.owner is None else f"{body.owner}/{body.repo}"
-    address = parse_repository(named, _SITES, default=_DEFAULT_SITE)
+    sites = call.services.settings.forge_sites
+    address = parse_repository(named, sites, default=sites[0])
     added: Any = await call.execute(
         AddWatch(
             agent_id=call.agent_id,

@@ -41,6 +41,7 @@ from boomtown.http import (
 )
 from boomtown.http.calls import Call, Credential, Handler, Lateness, Route
 from boomtown.http.feed_route_table import FEED_ROUTES
+from boomtown.http.observer_route_table import OBSERVER_ROUTES
 from boomtown.http.openapi_document import openapi_document
 from boomtown.wire import encode_json
 
@@ -476,6 +477,7 @@ ROUTES: tuple[Route, ...] = (
     *MAYORS,
     *SESSIONS,
     *ROSTER,
+    *OBSERVER_ROUTES,
     *FEED_ROUTES,
     *OBJECTS,
     *INSPECTION,

@@ -26,6 +26,7 @@ from boomtown.actors.town.templates import Templates
 from boomtown.actors.town.views import Answer
 from boomtown.clock import Clock
 from boomtown.container_sim.chaos import ArmedFault, ChaosFault
+from boomtown.container_sim.forge.addresses import GITHUB, ForgeSite
 from boomtown.entropy import Entropy, Secrets
 from boomtown.http.tokens import Tokens
 from boomtown.ids import TownId
@@ -111,6 +112,7 @@ class FrontSettings(msgspec.Struct, frozen=True, kw_only=True):
     public_classes: tuple[str, ...]  # served under /actors; Town and Owner never are
     allowed_origins: tuple[str, ...]  # "https://example.org": may call from a browser
     templates: Templates
+    forge_sites: tuple[ForgeSite, ...] = (ForgeSite(base_url=GITHUB),)  # the first is meant
 
     def __post_init__(self) -> None:
         assert not set(self.public_classes) & set(PRIVATE_CLASSES)

@@ -31,6 +31,7 @@ RANKS = {
     "boomtown.actors.town": 4,
     "boomtown.monitoring": 5,
     "boomtown.client": 5,
+    "boomtown.client_observer": 5,
     "boomtown.client_roster": 5,
     "boomtown.client_sessions": 5,
     "boomtown.http": 6,

@@ -89,7 +89,7 @@ def observer_view(tx: TownTransaction) -> ObserverView:
                 last_ok_at=repo.last_ok_at_ms,
                 failures=repo.failures,
                 last_error=repo.last_error,
-                not_before=repo.not_before_ms,
+                not_before_at=repo.not_before_ms,
             )
             for repo in list_repos(tx)
         ),

@@ -13,7 +13,7 @@ class ObservedRepoView(msgspec.Struct, frozen=True, kw_only=True):
     last_ok_at: int | None
     failures: int  # in a row
     last_error: str | None
-    not_before: int | None  # the forge's own word
+    not_before_at: int | None  # the forge's own word
 
 
 class SkippedOwnerView(msgspec.Struct, frozen=True, kw_only=True):

@@ -26,6 +26,7 @@ from boomtown.actors import Durability, DurableObject, Host
 from boomtown.actors.runtime.inspection import ObjectInspector
 from boomtown.actors.runtime.ports import CommitPathKind
 from boomtown.actors.town.commands import Caller, CallerKind, CommandRequest, ReportContainerGone
+from boomtown.actors.town.forge_access import ForgeAccess
 from boomtown.actors.town.owner import Owner
 from boomtown.actors.town.templates import load_templates
 from boomtown.actors.town.town import Town
@@ -115,7 +116,9 @@ async def open_server(
         chaos = parts.make_chaos(manager)
         if chaos is not None:
             await stack.enter_async_context(chaos)
-        services = parts.make_services(host, chaos, shutdown, public_classes=tuple(classes))
+        services = parts.make_services(
+            host, chaos, shutdown, forges.access, public_classes=tuple(classes)
+        )
         app = make_app(services)
         await stack.enter_async_context(serve_app(app, listener))
         stack.push_async_callback(container_life.aclose)
@@ -239,6 +242,7 @@ class _Parts:
         host: Host,
         chaos: Chaos | None,
         shutdown: asyncio.Event,
+        access: ForgeAccess,
         *,
         public_classes: tuple[str, ...],
     ) -> FrontServices:
@@ -252,6 +256,7 @@ class _Parts:
                 public_classes=public_classes,
                 allowed_origins=(),
                 templates=self._templates,
+                forge_sites=access.sites,
             ),
             tokens=self._tokens,
             clock=self._clock,

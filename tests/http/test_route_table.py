@@ -146,6 +146,11 @@ POST {T}/sessions 201 operator sessions
 POST {T}/sessions/preflight 200 operator sessions
 POST {T}/sessions/cleanup 200 operator sessions
 POST {T}/sessions/{{session}}/kill 200 operator sessions
+POST {T}/sessions/{{session}}/claim-pr 200 operator sessions
+GET {T}/observers 200 operator observers
+POST {T}/observers/scm/recheck 200 operator observers
+POST {T}/observers/scm/poll 202 operator observers
+GET {T}/prs 200 operator observers
 POST {T}/sessions/{{session}}/restore 201 operator sessions
 POST {T}/sessions/{{session}}/rollback 200 operator sessions
 POST {T}/sessions/{{session}}/send 202 operator sessions
@@ -196,6 +201,7 @@ BODIES: dict[str, dict[str, Any]] = {
     A + "/eviction-context": {"branch": "b", "saved_at": "2026-01-01T00:00:00Z"},
     T + "/agents": {"role": "architect"},
     E + "/reassign-workers": {"to": "mayor"},
+    T + "/sessions/{session}/claim-pr": {"pr": "#7"},
     E + "/watched-repos": {"owner": "acme", "repo": "app"},
     T + "/container-ready": {"nonce": "n"},
     R + "/mail": {"to_agent_id": AGENT, "subject": "s", "body": "b"},

@@ -20,6 +20,7 @@ from boomtown.error_codes import ErrorCode
 from boomtown.errors import error_for
 from boomtown.ids import RigId, TownId
 from support.feed_answers import feed_answers
+from support.observer_fakes import OBSERVER_VIEWS
 from support.roster_fakes import roster_answers
 
 AT_MS = 1_800_000_000_123
@@ -274,6 +275,7 @@ VIEWS: dict[type, v.View] = {
     q.ListRegistry: _list(SESSION_VIEW),
     q.AskRegistry: _facts(resume=[], drop=[]),
     q.GetMayorId: _facts(mayor_id=AGENT),
+    **OBSERVER_VIEWS,
 }
 
 

@@ -18,6 +18,7 @@ from boomtown.cli.forge_command import forge
 from boomtown.cli.hire_command import hire, offboard
 from boomtown.cli.objects_command import alarms, inspect, ls, sql
 from boomtown.cli.roster_command import agent, reassign, roster
+from boomtown.cli.scm_command import scm
 from boomtown.cli.serve_command import serve
 from boomtown.cli.session_command import kill, restore, rollback, send
 from boomtown.cli.sim_command import sim
@@ -46,6 +47,7 @@ for command in (
     chaos,
     sim,
     forge,
+    scm,
     serve,
     ls,
     inspect,
