@@ -55,8 +55,7 @@ COMMANDS = {
     ".venv/bin/boomtown sim scenarios": Way.RUN,
     ".venv/bin/python examples/counter.py": Way.RUN,
     ".venv/bin/boomtown serve counter:Counter --no-auth": Way.CLASSES,
-    "curl --silent --fail -X POST"
-    " http://127.0.0.1:8787/actors/Counter/visits/rpc/increment -d '[2]'": Way.RUN,
+    ".venv/bin/python call.py http://127.0.0.1:8787": Way.RUN,
     ".venv/bin/boomtown ls": Way.RUN,
     ".venv/bin/boomtown inspect Counter/visits": Way.RUN,
     ".venv/bin/python visit.py": Way.RUN,
