@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: venv demo run test conformance bench sim sweep many-objects soak hunt sim-hashes mutants check lint types wheel-check constraints clean
+.PHONY: venv demo run test conformance bench bench-full sim sweep many-objects soak hunt sim-hashes mutants check lint types wheel-check constraints clean
 
 # Make .venv with the pinned versions of constraints.txt and the project itself, editable.
 venv: .venv/.ready
