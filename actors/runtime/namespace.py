@@ -121,7 +121,7 @@ class Namespace:
         return self._actor_class.name
 
     def id_from_name(self, name: str) -> DurableObjectId:
-        """The id that `name` always has here."""
+        """The id that `name` always has in this class; the object is not touched."""
         object_id = self._ids.get(name)
         if object_id is None:
             object_id = self._mint.from_name(name)
@@ -158,7 +158,7 @@ class Namespace:
         return DurableObjectStub(self._router, self._actor_class, object_id)
 
     def get_by_name(self, name: str, *, location_hint: str | None = None) -> DurableObjectStub:
-        """The stub of the object of that name."""
+        """A stub of the object of that name, at once: it is reached by the first call."""
         return DurableObjectStub(self._router, self._actor_class, self.id_from_name(name))
 
 
