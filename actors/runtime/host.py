@@ -148,7 +148,7 @@ class Host:
             on_broken=self._fail,
         )
         self._backend.serve_alarms(self.deliver_alarm, self.abandon_alarm)
-        self._backend.serve_schedules(self.deliver_schedules, self.abandon_schedules)
+        self._backend.serve_schedules(self.deliver_schedules, self.abandon_schedules, self._classes)
 
     def _make_env(self, bindings: Mapping[str, Any], services: Mapping[str, object]) -> Env:
         named: dict[str, Any] = {
@@ -362,8 +362,7 @@ class Host:
     async def deliver_schedules(
         self, key: ObjectKey, name: str | None, scheduled_at_ms: int, _: int
     ) -> AlarmOutcome:
-        """Run what an object has scheduled; returns when what it wrote is durable. KeyError, to
-        be tried again, while its class is not registered."""
+        """Run what an object has scheduled; returns when what it wrote is durable."""
         return await alarm_events.deliver_schedules(
             self._find_or_activate(key, name),
             scheduled_at_ms=scheduled_at_ms,

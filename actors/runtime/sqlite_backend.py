@@ -8,7 +8,8 @@ reply has told, and the next start delivers the alarms that had not ended.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -32,6 +33,8 @@ from boomtown.actors.runtime.storage import Storage
 from boomtown.clock import Clock
 from boomtown.entropy import Entropy
 from boomtown.limits import RuntimeLimits
+
+log = logging.getLogger(__name__)
 
 ID_PREFIX_DIGITS = 2  # of an id, which name the folder of its file (decisions 14)
 
@@ -82,15 +85,17 @@ class SqliteBackend:
         self._scheduler: AlarmScheduler | None = None
         self._wakes = _WakeIndexes(self._open_wakes)
         self._wake_callbacks: tuple[Deliver, Abandon] | None = None
+        self._wake_classes: frozenset[str] = frozenset()
         self._wake_scheduler: AlarmScheduler | None = None
 
     def serve_alarms(self, deliver: Deliver, abandon: Abandon) -> None:
         """Say who runs alarms (AlarmScheduler)."""
         self._callbacks = (deliver, abandon)
 
-    def serve_schedules(self, deliver: Deliver, abandon: Abandon) -> None:
-        """Say who runs schedules, as `serve_alarms`."""
+    def serve_schedules(self, deliver: Deliver, abandon: Abandon, classes: Collection[str]) -> None:
+        """Say who runs the schedules of these classes, as `serve_alarms`."""
         self._wake_callbacks = (deliver, abandon)
+        self._wake_classes = frozenset(classes)  # membership only
 
     async def start(self) -> None:
         """Bring the files up to the commit log, open the alarm indexes and begin to deliver;
@@ -108,8 +113,13 @@ class SqliteBackend:
                 commit_path=self._commit_path,
             )
         for class_name in self._options.list_folder(self._data_dir / "actors"):
-            if WAKES_FILE in self._options.list_folder(self._data_dir / "actors" / class_name):
+            if WAKES_FILE not in self._options.list_folder(self._data_dir / "actors" / class_name):
+                continue
+            if class_name in self._wake_classes:
                 self._wakes[class_name] = self._open_wakes(class_name)
+            else:
+                # As alarms without a handler: kept, and nobody is woken for nothing.
+                log.warning("schedules_wait_for_their_class class=%s", class_name)
         self._scheduler = self._new_scheduler(self._indexes, *self._callbacks)
         self._wake_scheduler = self._new_scheduler(self._wakes, *self._wake_callbacks)
         self._scheduler.start()

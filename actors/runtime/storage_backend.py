@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from typing import Any, Protocol
 
 from boomtown.actors.runtime.alarm_index import AlarmRow
@@ -61,8 +62,9 @@ class StorageBackend(Protocol):
         """Say who runs alarms, once, before `start`."""
         ...
 
-    def serve_schedules(self, deliver: Deliver, abandon: Abandon) -> None:
-        """Say who runs what objects have scheduled, once, before `start`."""
+    def serve_schedules(self, deliver: Deliver, abandon: Abandon, classes: Collection[str]) -> None:
+        """Say who runs what objects of `classes` have scheduled, once, before `start`; what those
+        of other classes have stays on disk, for a start that knows them."""
         ...
 
     async def start(self) -> None:

@@ -40,7 +40,9 @@ class RuntimeLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     drain_steps_max: int = 10_000  # gates.md 2: microtasks of one turn before others may run
     drain_ms_max: int = 50  # gates.md 2: the same bound in time
     evictions_per_sweep_max: int = 200  # gates.md 3: closing files is the cost
-    open_databases_max: int = 2_000  # 127 KB and 2 descriptors each
+    # 127 KB and 2 descriptors each. Exceeded while every open object is busy: those may be waiting
+    # for the very one that starts, so to hold it back could be for ever.
+    open_databases_max: int = 2_000
     value_bytes_max: int = 4 * 1024 * 1024  # durable-actors 4.4: of a string, a blob, a key, a row
     value_depth_max: int = 200  # containers in containers; deeper is a cycle, or might as well be
     wal_bytes_checkpoint: int = 4 * 1024 * 1024  # a checkpoint is due past this size

@@ -7,6 +7,7 @@ the backend, so a new instance of the object finds it.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from typing import Any
 
 from boomtown.actors.runtime.alarm_index import AlarmRow
@@ -60,7 +61,7 @@ class MemoryBackend:
     def serve_alarms(self, deliver: Deliver, abandon: Abandon) -> None:
         """There are no alarms to serve."""
 
-    def serve_schedules(self, deliver: Deliver, abandon: Abandon) -> None:
+    def serve_schedules(self, deliver: Deliver, abandon: Abandon, classes: Collection[str]) -> None:
         """There are no schedules to serve."""
 
     async def start(self) -> None:

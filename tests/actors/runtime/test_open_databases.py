@@ -99,6 +99,9 @@ class Cell(DurableObject):
         await self.ctx.storage.put("total", total)
         return total
 
+    async def wait(self) -> None:
+        await self.env.GO.wait()
+
     async def ask(self, name: str) -> int:
         answer: int = await self.env.CELL.get_by_name(name).add()
         return answer
@@ -111,6 +114,7 @@ def new_host(folder: Path, clock: ManualClock, databases_max: int) -> Host:
         clock=clock,
         entropy=SeededEntropy(1),
         secrets=SystemSecrets(),
+        bindings={"GO": asyncio.Event()},
         durability=Durability.PROCESS,  # what is open is the same, and nobody waits for the disk
         limits=RuntimeLimits(
             open_databases_max=databases_max, evictions_per_sweep_max=min(200, databases_max)
@@ -155,6 +159,21 @@ async def test_busy_objects_that_wait_for_a_new_one_get_it(tmp_path: Path) -> No
         cells = host.namespace("Cell")
         asked = [cells.get_by_name(f"asker-{index}").ask("asked") for index in range(12)]
         assert sorted(await asyncio.gather(*asked)) == list(range(1, 13))
+
+
+async def test_the_bound_is_exceeded_while_all_are_busy_and_kept_afterwards(
+    tmp_path: Path,
+) -> None:
+    clock = ManualClock()
+    async with new_host(tmp_path, clock, 5) as host:
+        cells = host.namespace("Cell")
+        waiting = [asyncio.ensure_future(cells.get_by_name(f"{n}").wait()) for n in range(12)]
+        await clock.advance_ms(0)
+        assert host.statistics().open_databases == 12
+        host.env.GO.set()
+        await asyncio.gather(*waiting)
+        assert await cells.get_by_name("next").add() == 1
+        assert host.statistics().open_databases <= 5
 
 
 async def test_values_and_alarms_of_many_objects_outlive_their_evictions(tmp_path: Path) -> None:

@@ -126,9 +126,9 @@ class World:
         self.log: list[Any] = []
         self.fails: list[int] = []
         self.hangs = asyncio.Event()
-        self.start_host()
+        self.start_host(Planner, Plain)
 
-    def start_host(self) -> None:
+    def start_host(self, *classes: type[DurableObject]) -> None:
         limits = RuntimeLimits()
         self.backend = SqliteBackend(
             data_dir=self.folder,
@@ -145,7 +145,7 @@ class World:
             on_broken=lambda _: None,
         )
         self.host = Host(
-            classes={"Planner": Planner, "Plain": Plain},
+            classes={kind.__name__: kind for kind in classes},
             data_dir=self.folder,
             clock=self.clock,
             entropy=SeededEntropy(1),
@@ -160,9 +160,10 @@ class World:
             limits=limits,
         )
 
-    async def restart(self) -> None:
+    async def restart(self, *classes: type[DurableObject]) -> None:
+        """The next host; it knows both classes where none is named."""
         await self.host.aclose()
-        self.start_host()
+        self.start_host(*(classes or (Planner, Plain)))
         await self.host.start()
 
     @property
@@ -205,6 +206,19 @@ async def test_schedules_run_at_their_instants_and_only_once(world: World) -> No
     assert world.next_at_ms() is None
 
 
+async def test_schedules_wait_on_disk_while_their_class_is_not_registered(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    await world.stub.plan("a", world.in_ms(1_000))
+    await world.restart(Plain)
+    assert caplog.messages == ["schedules_wait_for_their_class class=Planner"]
+    assert world.next_at_ms() is None  # nobody is woken for it, again and again
+    await world.pass_ms(HOUR_MS)
+    await world.restart()
+    await world.pass_ms(0)
+    assert world.log == [("a", None)]
+
+
 async def test_the_users_alarm_is_not_disturbed(world: World) -> None:
     alarm_at_ms = world.in_ms(10_000)
     await world.stub.arm(alarm_at_ms)
@@ -231,7 +245,7 @@ async def test_missed_periods_are_made_up_for_by_one_run(world: World) -> None:
     await world.stub.plan("c", Cron("0 * * * *"))
     await world.host.aclose()
     await world.clock.advance_ms(5 * HOUR_MS + 30_000)
-    world.start_host()
+    world.start_host(Planner, Plain)
     await world.host.start()
     await world.pass_ms(0)
     assert sorted(world.log) == [("c", None), ("s", None)]
