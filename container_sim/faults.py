@@ -72,10 +72,6 @@ GIT_OPERATIONS = (
     "refresh",
     "worktree",
     "removal",
-    "tag",
-    "keep",
-    "take_back",
-    "discard",
     "branch",
     "save",
     "fetch",
@@ -84,6 +80,8 @@ GIT_OPERATIONS = (
     "merge",
     "push",
 )
+# Of those, what only sessions by hand come by.
+GIT_OPERATIONS_BY_HAND = ("tag", "keep", "take_back")
 
 POINTS: dict[str, tuple[FaultKind, ...]] = {
     "start.before": (FaultKind.ERROR, FaultKind.LOST),
@@ -98,7 +96,7 @@ POINTS: dict[str, tuple[FaultKind, ...]] = {
     **{f"container.crash@{place}": (FaultKind.CRASH,) for place in CRASH_PLACES},
     **{
         side + operation: (FaultKind.CRASH,)
-        for operation in GIT_OPERATIONS
+        for operation in (*GIT_OPERATIONS, *GIT_OPERATIONS_BY_HAND)
         for side in (BEFORE, AFTER)
     },
 }

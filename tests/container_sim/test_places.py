@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from pathlib import Path
 
 import pytest
 
 from boomtown.clock import Clock
 from boomtown.container_sim.control_client import Answer, ControlClient
+from boomtown.container_sim.git import Git
+from boomtown.container_sim.lookout import Lookout
 from boomtown.container_sim.model import (
     BodyState,
     InstanceGone,
@@ -97,7 +100,11 @@ class IdleWorld:
         self.gone: list[InstanceGone] = []
         limits = ContainerLimits(sleep_after_ms=SLEEP_AFTER_MS)
         entropy = SeededEntropy()
-        self.places = Places(self._boot, self.clock, entropy, self._note_gone, limits=limits)
+        git = Git(Path("/nowhere"), self.clock, environment={}, command_ms_max=1)
+        lookout = Lookout(git, {}, lambda argv: None, allow_local_git=False)
+        self.places = Places(
+            self._boot, self.clock, entropy, self._note_gone, lookout, limits=limits
+        )
 
     async def _boot(self, town_id: TownId, instance_id: InstanceId) -> Container:
         self.containers.append(IdleContainer(instance_id, self.clock))

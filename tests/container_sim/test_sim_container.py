@@ -15,6 +15,7 @@ from boomtown.container_sim.faults import (
     AFTER,
     BEFORE,
     GIT_OPERATIONS,
+    GIT_OPERATIONS_BY_HAND,
     Fault,
     FaultKind,
     NoFaults,
@@ -26,6 +27,7 @@ from boomtown.container_sim.model import (
     Rejected,
     Started,
     StartSession,
+    Stopped,
     Unknown,
 )
 from boomtown.container_sim.sim_container import SimContainers
@@ -95,6 +97,39 @@ def test_crash_on_either_side_of_a_git_operation_costs_a_session_at_most(
         parents = world.repositories.get_commit(world.head("convoy/one/head")).parents
         assert len(parents) == 2
         assert not any(len(world.repositories.get_commit(p).parents) == 2 for p in parents)
+
+    run_virtually(run, Choices(seed=1))
+
+
+@pytest.mark.parametrize("operation", GIT_OPERATIONS_BY_HAND)
+@pytest.mark.parametrize("side", [BEFORE, AFTER])
+def test_crash_on_either_side_of_a_deed_by_hand_keeps_the_next_session_from_nothing(
+    side: str, operation: str
+) -> None:
+    """Killed with work that is not pushed, then gone on with, from a tag where that is all."""
+    plan = (Fault(point=side + operation, kind=FaultKind.CRASH),)
+
+    async def run(loop: VirtualLoop) -> None:
+        world = SimWorld(VirtualClock(loop), 1, plan)
+        async with world.containers:
+            order = work_order(session_id=S1, git_url=SIM_URL, body=recipe("create a x", "hang"))
+            if operation == "tag":
+                origin = world.repositories.origins[SIM_URL]
+                origin.tags[order.branch] = origin.branches.pop("main")
+                await try_session(world, with_fields(order, session_id=SessionId("s0"), body=""))
+            await start(world, order)
+            await world.clock.sleep_until_ms(world.clock.now_ms() + 60_000)
+            stopped = await world.containers.kill_session(
+                TOWN, S1, grace_ms=1, timeout_ms=10 * CALL_MS
+            )
+            kept = stopped.report.kept_worktree if isinstance(stopped, Stopped) else None
+            assert operation != "take_back" or kept is not None
+            await world.clock.sleep_until_ms(world.clock.now_ms() + 60_000)
+            for session in (S2, SessionId("s3")):
+                goes_on = with_fields(order, session_id=session, body="", kept_worktree=kept)
+                await try_session(world, goes_on)
+        assert [fault.point for fault in world.faults.fired] == [side + operation]
+        assert world.of("done")
 
     run_virtually(run, Choices(seed=1))
 
