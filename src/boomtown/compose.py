@@ -53,6 +53,7 @@ from boomtown.http.services import (
 from boomtown.http.serving import serve_app
 from boomtown.http.tokens import Tokens
 from boomtown.ids import InstanceId, TownId
+from boomtown.open_files import allow_open_files
 from boomtown.settings import LOOPBACK, Settings
 
 
@@ -207,7 +208,7 @@ class _Parts:
             secrets=self._secrets,
             durability=Durability(self._settings.durability),
             commit_path=CommitPathKind(self._settings.commit_path),
-            limits=self._settings.limits.runtime,
+            limits=allow_open_files(self._settings.limits.runtime),
             bindings={
                 "CLOCK": self._clock,
                 "ENTROPY": self._entropy,

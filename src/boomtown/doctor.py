@@ -13,7 +13,6 @@ import enum
 import os
 import platform
 import re
-import resource
 import socket
 import subprocess
 import sys
@@ -30,6 +29,7 @@ from boomtown.container_sim.ledger import groups_to_end, read_ledger
 from boomtown.container_sim.process_groups import find_members, instance_mark
 from boomtown.data_directory import LAYOUT_VERSION, find_running_server
 from boomtown.ids import InstanceId
+from boomtown.open_files import files_allowed, files_wanted
 from boomtown.settings import Settings
 
 PYTHON_MIN = (3, 11)
@@ -38,8 +38,6 @@ SQLITE_MIN = (3, 37)  # STRICT tables
 SYNCS = 50
 SYNC_BYTES = 4_096
 SYNC_P99_MS_SLOW = 50  # every acknowledgement waits for one
-DESCRIPTORS_PER_DATABASE = 2  # the file and its log
-DESCRIPTORS_BESIDE = 256  # connections, pipes, containers
 DESCRIPTORS_MIN = 256
 CLOCK_LOOKS = 20
 CLOCK_LOOK_MS = 10
@@ -72,7 +70,7 @@ async def examine(settings: Settings, clock: Clock) -> list[Finding]:
         check_python(sys.version_info[:3]),
         check_git(_ask_git()),
         check_sqlite(data_dir, settings),
-        check_open_files(_open_files_max(), settings.limits.runtime.open_databases_max),
+        check_open_files(files_allowed(), settings.limits.runtime.open_databases_max),
         await check_clock(clock),
         check_data_directory(data_dir),
         check_sync(data_dir, clock),
@@ -129,21 +127,19 @@ def check_sqlite(data_dir: Path, settings: Settings) -> Finding:
     )
 
 
-def check_open_files(soft_max: int, open_databases_max: int) -> Finding:
-    wanted = open_databases_max * DESCRIPTORS_PER_DATABASE + DESCRIPTORS_BESIDE
+def check_open_files(files_max: int, open_databases_max: int) -> Finding:
+    """Whether as many files as a server may raise its bound to are enough for its objects."""
+    wanted = files_wanted(open_databases_max)
     level = Level.OK
-    message = f"{soft_max} at most"
-    if soft_max < DESCRIPTORS_MIN:
-        level, message = Level.FAIL, f"{soft_max} at most, needs {DESCRIPTORS_MIN}: ulimit -n"
-    elif soft_max < wanted:
+    message = f"{files_max} at most"
+    if files_max < DESCRIPTORS_MIN:
+        level, message = Level.FAIL, f"{files_max} at most, needs {DESCRIPTORS_MIN}: ulimit -Hn"
+    elif files_max < wanted:
         level = Level.WARN
-        message = f"{soft_max} at most; {open_databases_max} open objects take {wanted}: ulimit -n"
-    return _finding("open-files", level, message, limit=soft_max, wanted=wanted)
-
-
-def _open_files_max() -> int:
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return sys.maxsize if soft == resource.RLIM_INFINITY else soft
+        message = (
+            f"{files_max} at most; {open_databases_max} open objects take {wanted}: ulimit -Hn"
+        )
+    return _finding("open-files", level, message, limit=files_max, wanted=wanted)
 
 
 async def check_clock(clock: Clock) -> Finding:
