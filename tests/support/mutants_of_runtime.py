@@ -7,7 +7,8 @@ from support.mutation import Edit, Mutant
 _COMMIT_PATH = "actors/runtime/commit_path.py"
 _OF_COMMITS = "tests/actors/runtime/test_commit_path.py::test_"
 _OF_OUTPUT = "tests/actors/runtime/test_storage_output.py::test_"
-_OF_ALARMS = "tests/actors/runtime/test_object_alarm.py::test_"
+_OF_ALARMS = "tests/conformance/test_g_alarms.py::test_case_"
+_OF_A_CRASH = "tests/actors/runtime/test_object_alarm.py::test_a_crash"
 
 RUNTIME_MUTANTS: tuple[Mutant, ...] = (
     Mutant(
@@ -59,8 +60,8 @@ RUNTIME_MUTANTS: tuple[Mutant, ...] = (
             ),
         ),
         tests=(
-            f"{_OF_ALARMS}a_crash_in_the_handler_leaves_the_alarm_set",
-            f"{_OF_ALARMS}case_133_after_a_failure_the_old_alarm_is_seen",
+            f"{_OF_A_CRASH}_in_the_handler_leaves_the_alarm_set",
+            f"{_OF_ALARMS}133_after_a_failure_the_old_alarm_is_seen",
         ),
     ),
     Mutant(
@@ -106,8 +107,8 @@ RUNTIME_MUTANTS: tuple[Mutant, ...] = (
             ),
         ),
         tests=(
-            f"{_OF_ALARMS}case_135_an_earlier_alarm_is_registered_before_the_commit",
-            f"{_OF_ALARMS}case_137_earlier_moves_in_flight_become_one_commit",
+            f"{_OF_ALARMS}135_an_earlier_alarm_is_registered_before_the_commit",
+            f"{_OF_ALARMS}137_earlier_moves_in_flight_become_one_commit",
         ),
     ),
 )

@@ -173,3 +173,12 @@ class StorageBench:
         self.storage.shut()
         self.database.close()
         return self.open()
+
+
+async def set_alarm_durably(bench: StorageBench, after_ms: int) -> int:
+    """Set the alarm, wait until it is durable, and forget what the index was told."""
+    at_ms = bench.clock.now_ms() + after_ms
+    await bench.storage.set_alarm(at_ms)
+    await bench.settle()
+    bench.registry.registered.clear()
+    return at_ms

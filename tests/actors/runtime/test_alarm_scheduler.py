@@ -1,119 +1,20 @@
-"""Delivery of alarms: cases 128, 130, 149 to 152 and 155, and the order of the index."""
+"""Delivery of alarms beside its numbered cases, and the order of the index."""
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections.abc import Callable
 from pathlib import Path
 
 from boomtown.actors.runtime.alarm_index import AlarmIndex
-from boomtown.actors.runtime.alarm_scheduler import AlarmScheduler
 from boomtown.actors.runtime.alarms import AlarmOutcome
-from boomtown.actors.runtime.commit_path import FileCommitPath, FlushInline
+from boomtown.actors.runtime.commit_path import FileCommitPath
 from boomtown.actors.runtime.database import DatabaseOptions
 from boomtown.actors.runtime.ports import Durability, ObjectKey, SilentInstrument
-from boomtown.entropy import SeededEntropy
 from boomtown.limits import RuntimeLimits
-from boomtown.testing import ManualClock
 from boomtown.testing.manual_clock import run_passes
+from support.alarm_office import ONE, TWO, Office
 from support.storage_bench import RecordingFlush
-
-ONE, TWO = (ObjectKey("Thing", digit * 64) for digit in "12")
-
-
-class Office:
-    """A scheduler with one class; what is delivered answers from `outcomes`, then succeeds."""
-
-    def __init__(self, data_dir: Path, *, limits: RuntimeLimits | None = None) -> None:
-        self.clock = ManualClock()
-        self.start_ms = self.clock.now_ms()
-        self.limits = limits or RuntimeLimits()
-        self.data_dir = data_dir
-        self.delivered: list[tuple[str, str | None, int, int, int]] = []
-        self.abandoned: list[int] = []
-        self.abandon_failure: Exception | None = None
-        self.outcomes: list[AlarmOutcome | Exception] = []
-        self.held: asyncio.Event | None = None
-        self.open()
-
-    def open(self) -> None:
-        path = FileCommitPath(
-            flush=RecordingFlush(),
-            runner=FlushInline(),
-            durability=Durability.FULL,
-            data_dir=self.data_dir,
-            instrument=SilentInstrument(),
-            on_broken=lambda _: None,
-        )
-        self.index = AlarmIndex(
-            data_dir=self.data_dir,
-            class_name="Thing",
-            options=DatabaseOptions(),
-            limits=self.limits,
-            commit_path=path,
-        )
-        self.scheduler = AlarmScheduler(
-            indexes={"Thing": self.index},
-            deliver=self.deliver,
-            abandon=self.abandon,
-            clock=self.clock,
-            entropy=SeededEntropy(1),
-            limits=self.limits,
-            instrument=SilentInstrument(),
-        )
-        self.scheduler.start()
-
-    async def deliver(
-        self, key: ObjectKey, name: str | None, scheduled_at_ms: int, retry_count: int
-    ) -> AlarmOutcome:
-        self.delivered.append(
-            (
-                key.object_id[0],
-                name,
-                scheduled_at_ms - self.start_ms,
-                self.clock.now_ms() - self.start_ms,
-                retry_count,
-            )
-        )
-        if self.held is not None:
-            await self.held.wait()
-        outcome = self.outcomes.pop(0) if self.outcomes else AlarmOutcome.SUCCEEDED
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
-
-    async def abandon(self, key: ObjectKey, name: str | None, scheduled_at_ms: int) -> None:
-        if self.abandon_failure is not None:
-            raise self.abandon_failure
-        self.abandoned.append(scheduled_at_ms - self.start_ms)
-
-    def set(self, key: ObjectKey, after_ms: int | None, name: str | None = None) -> None:
-        at_ms = None if after_ms is None else self.start_ms + after_ms
-        self.scheduler.register(key, name, at_ms)
-
-    async def restart(self) -> None:
-        await self.scheduler.aclose()
-        await self.index.aclose()
-        self.open()
-
-
-async def test_case_128_an_alarm_is_delivered_at_its_time_and_not_before(tmp_path: Path) -> None:
-    office = Office(tmp_path)
-    office.set(ONE, 1000)
-    await office.clock.advance_ms(999)
-    assert office.delivered == []
-    await office.clock.advance_ms(1)
-    assert office.delivered == [("1", None, 1000, 1000, 0)]
-    assert office.index.rows() == []
-
-
-async def test_case_130_an_alarm_that_was_deleted_is_not_delivered(tmp_path: Path) -> None:
-    office = Office(tmp_path)
-    office.set(ONE, 1000)
-    office.set(ONE, None)
-    await office.clock.advance_ms(5000)
-    assert office.delivered == []
 
 
 async def test_the_earliest_is_delivered_first_wherever_it_was_moved(tmp_path: Path) -> None:
@@ -129,20 +30,6 @@ async def test_the_earliest_is_delivered_first_wherever_it_was_moved(tmp_path: P
     ]
 
 
-async def test_case_149_an_alarm_that_always_fails_runs_seven_times(tmp_path: Path) -> None:
-    office = Office(tmp_path)
-    office.outcomes = [AlarmOutcome.FAILED] * 9
-    office.set(ONE, 0)
-    await office.clock.advance_ms(600_000)
-    assert [each[4] for each in office.delivered] == list(range(7))
-    starts = [each[3] for each in office.delivered]
-    gaps = [after - before for before, after in itertools.pairwise(starts)]
-    for gap, least in zip(gaps, (2000, 4000, 8000, 16000, 32000, 64000), strict=True):
-        assert least <= gap <= least * 5 // 4
-    assert office.abandoned == [0]
-    assert office.index.rows() == []
-
-
 async def test_an_abandonment_that_fails_leaves_the_alarm_scheduled(tmp_path: Path) -> None:
     office = Office(tmp_path)
     office.outcomes = [AlarmOutcome.FAILED] * 7
@@ -154,18 +41,6 @@ async def test_an_abandonment_that_fails_leaves_the_alarm_scheduled(tmp_path: Pa
     await office.clock.advance_ms(200_000)
     assert len(office.delivered) == 8
     assert office.index.rows() == []
-
-
-async def test_case_150_an_alarm_set_in_a_failing_handler_is_fresh(tmp_path: Path) -> None:
-    office = Office(tmp_path)
-    office.held = asyncio.Event()
-    office.outcomes = [AlarmOutcome.FAILED]
-    office.set(ONE, 100)
-    await office.clock.advance_ms(100)
-    office.set(ONE, 10_000)
-    office.held.set()
-    await office.clock.advance_ms(60_000)
-    assert [each[2:] for each in office.delivered] == [(100, 100, 0), (10_000, 10_000, 0)]
 
 
 async def test_an_alarm_set_in_a_handler_that_succeeds_is_delivered(tmp_path: Path) -> None:
@@ -180,23 +55,6 @@ async def test_an_alarm_set_in_a_handler_that_succeeds_is_delivered(tmp_path: Pa
     assert [each[2] for each in office.delivered] == [100, 100]
 
 
-async def test_case_151_a_dropped_alarm_is_not_retried(tmp_path: Path) -> None:
-    office = Office(tmp_path)
-    office.outcomes = [AlarmOutcome.DROPPED]
-    office.set(ONE, 0)
-    await office.clock.advance_ms(60_000)
-    assert len(office.delivered) == 1
-    assert office.index.rows() == []
-
-
-async def test_case_154_an_exception_of_the_host_is_not_counted(tmp_path: Path) -> None:
-    office = Office(tmp_path)
-    office.outcomes = [RuntimeError("host")] * 8
-    office.set(ONE, 0)
-    await office.clock.advance_ms(3_000_000)
-    assert [each[4] for each in office.delivered] == [0] * 9
-
-
 async def test_a_retry_is_replaced_by_a_new_alarm_and_ended_by_none(tmp_path: Path) -> None:
     office = Office(tmp_path)
     office.outcomes = [AlarmOutcome.FAILED, AlarmOutcome.FAILED]
@@ -207,20 +65,6 @@ async def test_a_retry_is_replaced_by_a_new_alarm_and_ended_by_none(tmp_path: Pa
     office.set(TWO, None)
     await office.clock.advance_ms(60_000)
     assert [(each[0], *each[2:]) for each in office.delivered[2:]] == [("1", 500, 500, 0)]
-
-
-async def test_case_155_a_restart_keeps_alarms_and_fires_overdue_ones(tmp_path: Path) -> None:
-    office = Office(tmp_path)
-    office.set(ONE, 1000, "named")
-    office.set(TWO, 90_000)
-    await office.scheduler.aclose()
-    await office.clock.advance_ms(5000)
-    assert office.delivered == []
-    await office.restart()
-    await office.clock.advance_ms(0)
-    assert office.delivered == [("1", "named", 1000, 5000, 0)]
-    await office.clock.advance_ms(100_000)
-    assert office.delivered[1:] == [("2", None, 90_000, 90_000, 0)]
 
 
 async def test_a_delivery_that_was_cut_off_runs_again_after_a_restart(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def waits_ms(kinds: str, *, is_greatest: bool = False) -> list[int | None]:
     return waits
 
 
-def test_case_149_counted_failures_wait_twice_as_long_each_and_the_seventh_gives_up() -> None:
+def test_counted_failures_wait_twice_as_long_each_and_the_seventh_gives_up() -> None:
     assert waits_ms("ccccccc") == [2000, 4000, 8000, 16000, 32000, 64000, None]
 
 
@@ -47,7 +47,7 @@ def test_jitter_adds_at_most_a_quarter() -> None:
     assert waits_ms("ccc", is_greatest=True) == [2500, 5000, 10000]
 
 
-def test_case_154_uncounted_failures_go_on_for_ever_up_to_1024_seconds() -> None:
+def test_uncounted_failures_go_on_for_ever_up_to_1024_seconds() -> None:
     waits = waits_ms("u" * 40)
     assert waits[:3] == [2000, 4000, 8000]
     assert waits[9:] == [1_024_000] * 31

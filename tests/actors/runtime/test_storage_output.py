@@ -12,11 +12,6 @@ from boomtown.actors.runtime.storage import Transaction
 from boomtown.testing.manual_clock import run_passes
 from support.storage_bench import StorageBench
 
-DEFERRED_KEYS = (
-    "CREATE TABLE parent (id INTEGER PRIMARY KEY);"
-    "CREATE TABLE child (id INTEGER REFERENCES parent DEFERRABLE INITIALLY DEFERRED)"
-)
-
 
 async def test_case_061_confirmed_put_holds_output_until_it_is_durable(tmp_path: Path) -> None:
     bench = StorageBench(tmp_path)
@@ -188,24 +183,6 @@ async def test_case_023_a_reset_in_the_turn_loses_its_writes_only(tmp_path: Path
     storage = bench.crashed()
     assert await storage.get("a") == 1
     assert lock.exception() is not None
-
-
-async def test_case_123_a_violated_deferred_key_resets_at_the_commit(tmp_path: Path) -> None:
-    bench = StorageBench(tmp_path)
-    bench.storage.sql.exec(DEFERRED_KEYS)
-    await bench.settle()
-    bench.storage.transaction_sync(lambda: bench.storage.sql.exec("INSERT INTO child VALUES (7)"))
-    assert bench.gate.reasons == []
-    bench.end_turn()
-    (reason,) = bench.gate.reasons
-    assert isinstance(reason, DurableObjectError)
-    assert reason.durable_object_reset
-    assert str(reason).endswith("SQLITE_CONSTRAINT")
-    with pytest.raises(DurableObjectError):
-        bench.storage.sql.exec("SELECT 1")
-    bench.database.close()
-    bench.open()
-    assert bench.storage.sql.exec("SELECT count(*) AS n FROM child").one() == {"n": 0}
 
 
 async def test_case_099_a_broken_object_refuses_every_operation(tmp_path: Path) -> None:

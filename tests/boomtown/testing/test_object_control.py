@@ -10,16 +10,11 @@ from typing import Any
 import pytest
 
 from boomtown.actors import (
-    AlarmInfo,
-    Durability,
-    DurableObject,
     DurableObjectError,
     DurableObjectState,
-    Env,
     Host,
     Response,
 )
-from boomtown.entropy import SeededEntropy, SystemSecrets
 from boomtown.testing import (
     ManualClock,
     abort,
@@ -28,64 +23,15 @@ from boomtown.testing import (
     evict_all,
     list_ids,
     reset,
-    run_alarm,
     run_in_object,
 )
 from boomtown.testing.manual_clock import run_passes
-
-FAR_AHEAD_MS = 60_000
-
-
-class Room(DurableObject):
-    """Remembers in storage and in memory, and can be kept busy."""
-
-    def __init__(self, ctx: DurableObjectState, env: Env) -> None:
-        super().__init__(ctx, env)
-        self.in_memory = 0
-        self.released = asyncio.Event()
-
-    async def remember(self, value: int) -> None:
-        self.in_memory = value
-        await self.ctx.storage.put("value", value)
-
-    async def recall(self) -> list[int | None]:
-        return [self.in_memory, await self.ctx.storage.get("value")]
-
-    async def wait_for_release(self) -> str:
-        await self.released.wait()
-        return "released"
-
-    async def set_alarm(self, span_ms: int) -> None:
-        await self.ctx.storage.set_alarm(self.env.CLOCK.now_ms() + span_ms)
-
-    async def runs(self) -> list[list[int]]:
-        return await self.ctx.storage.get("runs") or []
-
-    async def alarm(self, info: AlarmInfo) -> None:
-        if await self.ctx.storage.get("fails"):
-            raise ValueError("the handler failed")
-        runs: list[list[int]] = await self.ctx.storage.get("runs") or []
-        await self.ctx.storage.put("runs", [*runs, [info.scheduled_time, info.retry_count]])
-
-
-class Plain(DurableObject):
-    """Has no alarm."""
-
-    async def touch(self) -> None:
-        await self.ctx.storage.put("touched", True)
+from support.rooms import FAR_AHEAD_MS, Room, room_host
 
 
 @pytest.fixture
 async def host(tmp_path: Path, manual_clock: ManualClock) -> AsyncIterator[Host]:
-    async with Host(
-        classes={"Room": Room, "Plain": Plain},
-        data_dir=tmp_path,
-        clock=manual_clock,
-        entropy=SeededEntropy(1),
-        secrets=SystemSecrets(),
-        durability=Durability.PROCESS,
-        bindings={"CLOCK": manual_clock},
-    ) as started:
+    async with room_host(tmp_path, manual_clock) as started:
         yield started
 
 
@@ -135,39 +81,6 @@ async def test_case_039_an_eviction_gives_up_after_thirty_seconds(
     assert await call == "released"
 
 
-async def test_case_193_an_alarm_that_is_run_is_gone(manual_clock: ManualClock, room: Any) -> None:
-    await room.set_alarm(FAR_AHEAD_MS)
-    assert await run_alarm(room)
-    assert not await run_alarm(room)
-    assert await room.runs() == [[manual_clock.now_ms() + FAR_AHEAD_MS, 0]]
-    await manual_clock.advance_ms(FAR_AHEAD_MS)
-    assert len(await room.runs()) == 1
-
-
-async def test_case_193_a_failed_alarm_raises_here_and_is_not_retried(
-    manual_clock: ManualClock, room: Any
-) -> None:
-    await run_in_object(room, lambda instance, ctx: ctx.storage.put("fails", True))
-    await room.set_alarm(FAR_AHEAD_MS)
-    with pytest.raises(ValueError, match="the handler failed"):
-        await run_alarm(room)
-    await run_in_object(room, lambda instance, ctx: ctx.storage.delete("fails"))
-    await manual_clock.advance_ms(2 * FAR_AHEAD_MS)
-    assert await room.runs() == []
-
-
-async def test_case_193_a_class_without_alarms_has_none_to_run(host: Host) -> None:
-    assert not await run_alarm(host.namespace("Plain").get_by_name("p"))
-
-
-async def test_case_194_a_redirect_passes_through(room: Any) -> None:
-    def redirect(instance: Room, ctx: DurableObjectState) -> Response:
-        return Response(status=302, headers={"location": "/elsewhere"})
-
-    response = await run_in_object(room, redirect)
-    assert (response.status, response.headers["location"]) == (302, "/elsewhere")
-
-
 async def test_a_body_that_is_streamed_is_read_inside_the_object(room: Any) -> None:
     def stream(instance: Room, ctx: DurableObjectState) -> Response:
         async def parts() -> AsyncIterator[bytes]:
@@ -177,26 +90,6 @@ async def test_a_body_that_is_streamed_is_read_inside_the_object(room: Any) -> N
 
     await room.remember(5)
     assert await (await run_in_object(room, stream)).text() == "5"
-
-
-async def test_case_195_used_ids_are_listed_and_the_alarm_index_is_not(host: Host) -> None:
-    rooms = host.namespace("Room")
-    assert list_ids(rooms) == []
-    stubs: list[Any] = [rooms.get_by_name(name) for name in ("a", "b", "c")]
-    rooms.get_by_name("never called")
-    for stub in stubs:
-        await stub.set_alarm(FAR_AHEAD_MS)
-    await host.namespace("Plain").get_by_name("other").touch()
-    assert list_ids(rooms) == sorted((stub.id for stub in stubs), key=str)
-    await evict_all(host)
-    assert len(list_ids(rooms)) == 3
-
-
-async def test_case_196_an_evicted_object_answers_its_next_call(room: Any) -> None:
-    await room.remember(5)
-    await evict(room)
-    await room.remember(6)
-    assert await room.recall() == [6, 6]
 
 
 async def test_a_function_is_an_event_of_the_object(room: Any) -> None:
