@@ -27,12 +27,12 @@ class TokenSetting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Where a token is: the environment's word before the file's."""
 
     token_env: str | None = None
-    token_file: Path | None = None
+    token_file: str | None = None  # relative to the present folder
 
     def find(self, environment: Mapping[str, str]) -> str | None:
         token = environment.get(self.token_env, "") if self.token_env is not None else ""
-        if not token and self.token_file is not None and self.token_file.is_file():
-            token = self.token_file.read_text("utf-8")
+        if not token and self.token_file is not None and (file := Path(self.token_file)).is_file():
+            token = file.read_text("utf-8")
         return token.strip() or None
 
 
