@@ -13,7 +13,7 @@ import asyncio
 import enum
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -156,6 +156,3 @@ class SilentInstrument:
     def alarm_ran(self, key: ObjectKey, late_ms: int, outcome: str) -> None: ...
 
     def commits_synced(self, commits: int, files: int) -> None: ...
-
-
-Bindings = dict[str, Any]  # what `env` carries beside the namespaces, by name

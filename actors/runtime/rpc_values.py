@@ -26,11 +26,11 @@ from uuid import UUID
 import msgspec
 
 from boomtown.actors.runtime.runtime_errors import DataCloneError
+from boomtown.actors.runtime.stored_values import SCALAR_KEYS
+from boomtown.limits import RuntimeLimits
 
-DEPTH_MAX = 200  # below Python's own limit for the walk; a cycle is found by it
-
+_DEPTH_MAX = RuntimeLimits().value_depth_max  # a cycle is found by it
 _ATOMS: frozenset[type] = frozenset({type(None), bool, int, float, str, bytes, UUID, Decimal})
-_KEYS: frozenset[type] = frozenset({type(None), bool, int, float, str, bytes})
 
 
 def copy_value(value: Any, path: str = "value", depth: int = 0) -> Any:
@@ -38,8 +38,8 @@ def copy_value(value: Any, path: str = "value", depth: int = 0) -> Any:
     kind: Any = cast("object", value).__class__
     if kind in _ATOMS:
         return value
-    if depth > DEPTH_MAX:
-        raise DataCloneError(f"{path}: nested deeper than {DEPTH_MAX}, or refers to itself")
+    if depth >= _DEPTH_MAX:
+        raise DataCloneError(f"{path}: nested deeper than {_DEPTH_MAX}, or refers to itself")
     if kind is list:
         return [copy_value(item, f"{path}[{index}]", depth + 1) for index, item in enumerate(value)]
     if kind is dict:
@@ -63,9 +63,11 @@ def copy_value(value: Any, path: str = "value", depth: int = 0) -> Any:
 
 
 def _copy_key(key: Any, path: str, depth: int) -> Any:
-    if type(key) in _KEYS or isinstance(key, enum.Enum):
-        return key
     kind: Any = key.__class__
+    if kind is datetime:
+        return copy_value(key, f"{path}: the key {key!r}", depth)
+    if kind in SCALAR_KEYS or isinstance(key, enum.Enum):
+        return key
     if kind is tuple:
         return tuple(_copy_key(part, path, depth) for part in key)
     raise DataCloneError(f"{path}: a key of type {type(key).__name__} cannot cross")

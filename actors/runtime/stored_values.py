@@ -28,7 +28,10 @@ _TUPLE, _SET, _FROZENSET, _BIG_INT, _DATETIME, _UUID, _DECIMAL, _MAP, _BYTEARRAY
 _INT_MIN, _INT_END = -(1 << 63), 1 << 64
 _DEPTH_MAX = RuntimeLimits().value_depth_max
 _KEPT_AS_THEY_ARE = (type(None), bool, float, bytes)
-_SCALAR_KEYS = (type(None), bool, int, float, str, bytes, datetime, UUID, Decimal)
+# What a mapping's keys are, and the parts of keys that are tuples: here, and between objects.
+SCALAR_KEYS = frozenset(
+    {type(None), bool, int, float, str, bytes, datetime, UUID, Decimal}
+)  # membership only
 
 _encoder = msgspec.msgpack.Encoder()
 
@@ -150,7 +153,7 @@ def _tagged_pairs(mapping: dict[Any, Any], depth: int) -> list[Any]:
     pairs: list[Any] = []
     for key, item in mapping.items():
         try:
-            if type(key) not in _SCALAR_KEYS and not _is_tuple_of_scalars(key):
+            if type(key) not in SCALAR_KEYS and not _is_tuple_of_scalars(key):
                 raise _Refused(f"a key of type {type(key).__qualname__} cannot be kept")
             pairs.append([_tagged(key, depth + 1), _tagged(item, depth + 1)])
         except _Refused as refused:
@@ -160,7 +163,7 @@ def _tagged_pairs(mapping: dict[Any, Any], depth: int) -> list[Any]:
 
 
 def _is_tuple_of_scalars(key: Any) -> bool:
-    return type(key) is tuple and all(type(part) in _SCALAR_KEYS for part in cast("Any", key))
+    return type(key) is tuple and all(type(part) in SCALAR_KEYS for part in cast("Any", key))
 
 
 def _decode_members(data: bytes) -> list[Any]:

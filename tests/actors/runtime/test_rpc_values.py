@@ -16,6 +16,8 @@ import pytest
 
 from boomtown.actors import DataCloneError
 from boomtown.actors.runtime.rpc_values import RpcMethod, copy_value
+from boomtown.actors.runtime.stored_values import decode_value, encode_value
+from boomtown.limits import RuntimeLimits
 
 
 class Colour(enum.Enum):
@@ -73,6 +75,7 @@ REFUSED: list[tuple[Any, str]] = [
     (Line([_function]), r"value\.points\[0\]"),  # type: ignore[list-item]
     ((number for number in range(3)), "value"),
     ({object(): 1}, "value"),
+    ({datetime(2026, 1, 2): 1}, "value"),  # noqa: DTZ001 - the case
     (msgspec.UNSET, "value"),
 ]
 
@@ -103,6 +106,25 @@ def test_gate_40_a_cycle_and_a_depth_without_end_are_refused() -> None:
     for value in (cycle, deep):
         with pytest.raises(DataCloneError, match="nested deeper"):
             copy_value(value)
+
+
+ZONED = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("key", [UUID(int=7), Decimal("1.10"), ZONED, (ZONED, UUID(int=7))])
+def test_what_may_be_a_key_in_storage_may_be_one_between_objects(key: Any) -> None:
+    assert copy_value({key: 1}) == decode_value(encode_value({key: 1})) == {key: 1}
+
+
+def test_what_may_be_nested_in_storage_may_be_between_objects() -> None:
+    def nested(depth: int) -> list[Any]:
+        return [] if depth == 1 else [nested(depth - 1)]
+
+    deepest = nested(RuntimeLimits().value_depth_max)
+    assert copy_value(deepest) == decode_value(encode_value(deepest)) == deepest
+    for keep in (copy_value, encode_value):
+        with pytest.raises(DataCloneError, match="nested"):
+            keep([deepest])
 
 
 def test_gate_40_nothing_mutable_is_shared_and_shared_parts_become_two() -> None:
