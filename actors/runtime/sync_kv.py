@@ -30,6 +30,7 @@ _PUT = (
 _DELETE = "DELETE FROM _cf_KV WHERE key = ?"
 _LIST = "SELECT key, value FROM _cf_KV WHERE key >= ? AND {end} ORDER BY key {order} LIMIT ?"
 
+_LIMIT_MAX = (1 << 63) - 1  # that SQLite can be told
 _CODE_POINT_MAX = 0x10FFFF
 _SURROGATES = (0xD800, 0xDFFF)
 
@@ -135,7 +136,7 @@ class KeyValueTable:
             end="?2 IS NULL" if end is None else "key < ?2",
             order="DESC" if options.reverse else "ASC",
         )
-        limit = -1 if options.limit is None else options.limit
+        limit = -1 if options.limit is None else min(options.limit, _LIMIT_MAX)
         try:
             self._cursor = self._database.cursor(sql, (first, end, limit))
             return self._cursor.fetchone()

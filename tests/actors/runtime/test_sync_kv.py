@@ -64,6 +64,11 @@ async def test_case_078_ranges(tmp_path: Path) -> None:
     assert list(await storage.list(start="b", end="a")) == []
 
 
+async def test_a_limit_past_every_number_of_rows_is_none(tmp_path: Path) -> None:
+    bench = await bench_with(tmp_path, "a", "b")
+    assert list(await bench.storage.list(limit=1 << 63)) == ["a", "b"]
+
+
 async def test_case_079_contradictory_options_are_refused(tmp_path: Path) -> None:
     bench = await bench_with(tmp_path, "a")
     with pytest.raises(TypeError):
