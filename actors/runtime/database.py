@@ -2,10 +2,13 @@
 
 Theory of operation. An object's database is a file that one process opens once: WAL mode with
 exclusive locking, so there is no shared-memory file, and a second process gets BusyError. SQLite
-itself never syncs a commit (synchronous=NORMAL, no automatic checkpoint): a commit is in the page
-cache when COMMIT returns and survives the process; the commit path makes it survive the power
-(commit_path.py). What COMMIT left in the log is told by SQLite's WAL hook: with n frames in the
-log the commit ends at byte 32 + n * (24 + page size).
+itself never syncs a commit (no automatic checkpoint, and synchronous=OFF: NORMAL would sync the
+log's header at the first commit of each generation, in the loop): a commit is in the page cache
+when COMMIT returns and survives the process; the commit path makes it survive the power
+(commit_path.py): the log from its header on, before anything in it is told. A checkpoint runs with
+synchronous=NORMAL, which syncs the log before the file and the file before the log is emptied.
+What COMMIT left in the log is told by SQLite's WAL hook: with n frames in the log the commit ends
+at byte 32 + n * (24 + page size).
 
 Used on the loop thread, except that `checkpoint` and `close` may run in the flush thread while
 nothing else uses the connection. The main file is never opened by another descriptor in this
@@ -42,6 +45,8 @@ from boomtown.limits import RuntimeLimits
 WAL_HEADER_BYTES = 32
 FRAME_HEADER_BYTES = 24
 WAL_SUFFIX = "-wal"
+_SYNCS_NOTHING = "PRAGMA synchronous = OFF"
+_SYNCS_CHECKPOINTS = "PRAGMA synchronous = NORMAL"
 
 
 def make_folders(folder: Path) -> None:
@@ -124,14 +129,17 @@ class Database:
         connection = self._connection
         # Exclusive before WAL: else SQLite makes a shared-memory file, which a VFS may not have.
         self._set_pragma("locking_mode", "exclusive")
-        connection.execute(f"PRAGMA page_size = {options.page_size}").fetchall()
-        self._set_pragma("auto_vacuum", 0)
+        if options.make_missing is None:  # else a new file came with its page size
+            connection.execute(f"PRAGMA page_size = {options.page_size}").fetchall()
         self._set_pragma("journal_mode", "wal")
-        self._set_pragma("synchronous", 1)
-        self._set_pragma("wal_autocheckpoint", 0)
-        self._set_pragma("foreign_keys", 1)
-        self._set_pragma("recursive_triggers", 0)
-        for setting in (apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, apsw.SQLITE_DBCONFIG_DEFENSIVE):
+        # Only now: the change of a new file's mode is synced. Other settings are SQLite's
+        # defaults, or need no statement: each costs a tenth of a new object's start.
+        connection.execute(_SYNCS_NOTHING).fetchall()
+        for setting in (
+            apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE,
+            apsw.SQLITE_DBCONFIG_DEFENSIVE,
+            apsw.SQLITE_DBCONFIG_ENABLE_FKEY,
+        ):
             if connection.config(setting, 1) != 1:
                 raise SqlError(f"SQLite refused database setting {setting}")
         for limit, value in (
@@ -148,13 +156,12 @@ class Database:
             (apsw.SQLITE_LIMIT_ATTACHED, 0),
         ):
             connection.limit(limit, value)
-        connection.set_wal_hook(self._note_commit)
+        connection.set_wal_hook(self._note_commit)  # in place of the automatic checkpoint
         return self.read_int("PRAGMA page_size")
 
-    def _set_pragma(self, name: str, value: int | str) -> None:
-        # Fetched to the end, or SQLite would not run it; then read back, for it may refuse.
-        self._connection.execute(f"PRAGMA {name} = {value}").fetchall()
-        got = self._connection.execute(f"PRAGMA {name}").fetchall()
+    def _set_pragma(self, name: str, value: str) -> None:
+        # It answers what is so now, for it may refuse.
+        got = self._connection.execute(f"PRAGMA {name} = {value}").fetchall()
         if got != [(value,)]:
             raise SqlError(f"SQLite refused PRAGMA {name} = {value}: {got}")
 
@@ -197,7 +204,12 @@ class Database:
 
     def run(self, sql: str, bindings: tuple[SqlValue, ...] = ()) -> None:
         """Run one of our own statements."""
-        self.cursor(sql, bindings).close()
+        if self.is_guarded:  # a user's statement is under way
+            self.cursor(sql, bindings).close()
+        else:
+            self._connection.execute(
+                sql, bindings, prepare_flags=apsw.SQLITE_PREPARE_PERSISTENT
+            ).close()
 
     def cursor(self, sql: str, bindings: tuple[SqlValue, ...] = ()) -> SqliteCursor:
         """The rows of one of our own statements, read as they are taken."""
@@ -258,9 +270,12 @@ class Database:
         """Move the log's content into the main file, both synced, and empty the log. False where
         an unfinished cursor stands in the way; nothing is lost then."""
         try:
+            self._connection.execute(_SYNCS_CHECKPOINTS).fetchall()
             self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
         except (apsw.BusyError, apsw.LockedError):
             return False
+        finally:
+            self._connection.execute(_SYNCS_NOTHING).fetchall()
         self.wal_generation += 1
         self.wal_end = 0
         return True

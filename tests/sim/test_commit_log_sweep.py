@@ -98,5 +98,5 @@ def test_the_sweep_catches(plan: Plan) -> None:
     ],
 )
 def test_the_sweep_of_two_lives_catches(plan: Plan) -> None:
-    report = sweep(CommitLogStory(plan), SweepPlan(patterns=2, every=5, first_ends=6))
+    report = sweep(CommitLogStory(plan), SweepPlan(patterns=2, every=5, first_ends=12))
     assert report.bad > 5

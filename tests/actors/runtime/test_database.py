@@ -39,7 +39,7 @@ def test_pragmas_are_as_the_theory_says(tmp_path: Path) -> None:
     assert read == {
         "journal_mode": "wal",
         "locking_mode": "exclusive",
-        "synchronous": 1,
+        "synchronous": 0,
         "page_size": 1024,
         "foreign_keys": 1,
     }
