@@ -183,8 +183,8 @@ def reachable_repository(tx: TownTransaction, agent_id: AgentId, named: str) -> 
         key_of(watch.forge, watch.repo_owner, watch.repo_name)
         for watch in list_watches(tx, agent_id)
     }
-    cloned = {address.key for rig in list_rigs(tx) if (address := tx.forges.find(rig.git_url))}
-    if key not in watched and f"{key.forge}/{key.repo.key}" not in cloned:
+    cloned = {found.key for rig in list_rigs(tx) if (found := tx.forges.find(rig.git_url))}
+    if key not in watched and address.key not in cloned:
         raise AccessDenied(
             ErrorCode.ACTION_DENIED, "It watches no such repository", details={"repo": key.text}
         )

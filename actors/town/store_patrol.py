@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from boomtown.actors.town.observer_model import PrCheck, PrThread
 from boomtown.actors.town.patrol_facts import PatrolFacts
 from boomtown.actors.town.snapshot import Snapshot
 from boomtown.actors.town.store_prs import (
@@ -21,7 +20,7 @@ from boomtown.actors.town.store_prs import (
 )
 from boomtown.actors.town.transaction import TownTransaction
 
-Part = TypeVar("Part", PrCheck, PrThread)
+Part = TypeVar("Part")
 
 
 def read_patrol_facts(tx: TownTransaction, snapshot: Snapshot) -> PatrolFacts:
@@ -37,16 +36,16 @@ def read_patrol_facts(tx: TownTransaction, snapshot: Snapshot) -> PatrolFacts:
             (forge, owner.lower()) for forge, owner, _ in list_missing_owners(tx)
         ),
         prs=tuple(list_prs(tx)),
-        checks=_by_url(list_checks(tx)),
-        threads=_by_url(list_threads(tx)),
+        checks=_by_url(list_checks(tx), lambda check: check.pr_url),
+        threads=_by_url(list_threads(tx), lambda thread: thread.pr_url),
         pr_reviews=tuple(list_pr_reviews(tx)),
         reviewed=read_reviewed_heads(tx),
         raised=read_raised_keys(tx),
     )
 
 
-def _by_url(rows: Iterable[Part]) -> dict[str, tuple[Part, ...]]:
-    found: dict[str, tuple[Part, ...]] = {}
+def _by_url(rows: Iterable[Part], url_of: Callable[[Part], str]) -> dict[str, tuple[Part, ...]]:
+    found: dict[str, list[Part]] = {}
     for row in rows:
-        found[row.pr_url] = (*found.get(row.pr_url, ()), row)
-    return found
+        found.setdefault(url_of(row), []).append(row)
+    return {url: tuple(parts) for url, parts in found.items()}

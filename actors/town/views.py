@@ -287,6 +287,8 @@ Item = (
     | MemoryView
     | ActionView
     | ReviewedPrView
+    | ObserverView
+    | PrView
 )
 
 

@@ -296,7 +296,7 @@ def _town_metadata(tx: TownTransaction, bead: Bead) -> dict[str, Any]:
             return _task_metadata(tx, bead)
         case BeadKind.REWORK:
             return _rework_metadata(tx, bead)
-        case BeadKind.REVIEW | BeadKind.LANDING:
+        case BeadKind.REVIEW | BeadKind.LANDING | BeadKind.PATROL:
             return _review_metadata(tx, bead)
         case BeadKind.RECORD:
             return _convoy_metadata(tx, bead) if bead.type == BeadType.CONVOY else {}

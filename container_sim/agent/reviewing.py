@@ -38,7 +38,7 @@ class Reviewer:
             raise AgentFailed("the order names no pull request")
         await self._worktree.fetch()
         head = await self._worktree.find_head(f"refs/remotes/origin/{self._session.branch}")
-        if head != asked.head_sha:
+        if head is None or head != asked.head_sha:
             seen = "gone" if head is None else f"at {head[:12]}"
             await self._report(Verdict.ABANDONED, f"The head is {seen} now")
             return

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import msgspec
 
@@ -130,7 +130,7 @@ class TownWorld:
         self._entropy = self._make_entropy()
         self._host = self._make_host()
 
-    async def __aenter__(self) -> TownWorld:
+    async def __aenter__(self) -> Self:
         await self._host.start()
         await self.execute(
             InitTown(town_id=TOWN_ID, name="boom", owner_user_id="local", config=self._config),

@@ -7,6 +7,7 @@ from typing import Any
 
 from boomtown.actors.town.commands_of_roster import RemoveWatch, UseGateway
 from boomtown.actors.town.model import BeadStatus
+from boomtown.actors.town.questions import ListBeads
 from boomtown.actors.town.roster_views import GatewayView
 from boomtown.container_sim.forge.forge_faults import ForgeFaultKind
 from boomtown.container_sim.forge.model import Fetched, PullRequest
@@ -14,7 +15,7 @@ from boomtown.container_sim.model import Verdict
 from boomtown.error_codes import ErrorCode
 from boomtown.ids import AgentId
 from support.forge_town import CALL_MS, REPO, ForgeTownWorld
-from support.town_world import speaker
+from support.town_world import RIG_ID, speaker
 
 
 async def ready(world: ForgeTownWorld) -> AgentId:
@@ -63,6 +64,9 @@ async def test_a_new_request_is_reviewed_once_and_a_new_head_again(tmp_path: Pat
         started = world.containers.starts[-1]
         assert started.pull_request is not None
         assert started.pull_request.head_sha == pull.head_sha
+        beads: Any = await world.query(ListBeads(rig_id=RIG_ID))
+        (shown,) = [bead for bead in beads.items if bead.metadata.get("pr_url") == pull.url]
+        assert (shown.type, shown.status) == ("merge_request", "in_progress")
         assert (await review(world, pull)).result["is_new"] is True
         await world.done(session.session_id, Verdict.SUBMITTED)
         await world.settle()
