@@ -85,5 +85,5 @@ def plot(series: Series, *, title: str) -> str:
 
 
 def _ceiling(value: float) -> float:
-    step = 10 ** math.floor(math.log10(max(value, 1)))
+    step = 10.0 ** math.floor(math.log10(max(value, 1)))
     return math.ceil(value / step) * step

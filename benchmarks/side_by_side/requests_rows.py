@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import partial
 
 import msgspec
 
@@ -15,6 +16,7 @@ from side_by_side.figures import (
     at_least,
     at_most,
     calmest,
+    is_disturbed,
     median_of,
 )
 from side_by_side.servers import Server
@@ -54,24 +56,19 @@ SHORT = (
     Cell(endpoint="incr", connections=64, objects=1, targets=(at_least(4), at_least(4))),
     Cell(endpoint="incr", connections=16, objects=NEW, targets=(at_least(2.5), at_least(2.5))),
 )
-_OTHERS = tuple(
-    Cell(endpoint=endpoint, connections=connections)
-    for endpoint in ("noop", "read", "incr", "kvput", "txn")
-    for connections in (1, 16, 64, 256)
-    if not any(
-        (cell.endpoint, cell.connections, cell.objects) == (endpoint, connections, 1_000)
-        for cell in SHORT
-    )
-)
 FULL = (
     *SHORT,
-    *_OTHERS,
-    Cell(endpoint="noop", connections=64, objects=1),
-    Cell(endpoint="read", connections=64, objects=1),
-    Cell(endpoint="noop", connections=64, objects=10),
-    Cell(endpoint="incr", connections=64, objects=10),
-    Cell(endpoint="noop", connections=64, objects=100),
-    Cell(endpoint="incr", connections=64, objects=100),
+    *(Cell(endpoint="noop", connections=connections) for connections in (1, 16, 256)),
+    *(Cell(endpoint="read", connections=connections) for connections in (1, 16, 256)),
+    *(Cell(endpoint="incr", connections=connections) for connections in (16, 256)),
+    *(Cell(endpoint="kvput", connections=connections) for connections in (1, 16, 256)),
+    *(Cell(endpoint="txn", connections=connections) for connections in (1, 64)),
+    *(
+        Cell(endpoint=endpoint, connections=64, objects=objects)
+        for endpoint in ("noop", "incr")
+        for objects in (1, 30)
+        if (endpoint, objects) != ("incr", 1)
+    ),
     Cell(endpoint="incr", connections=64, objects=NEW),
 )
 
@@ -118,17 +115,13 @@ def measure_cell(
             bystanders=bystanders,
         )
 
-    def take(server: Server) -> Sample:
-        if cell.objects != NEW:
-            # Its objects may have been evicted while the others were asked.
-            drive_once(server, WARM_S)
-        return drive_once(server, seconds)
-
-    for _ in range(repeats):
+    for repeat in range(repeats):
         for server in servers:
+            if repeat == 0 and cell.objects != NEW:
+                # Its objects may have been evicted while other cells were measured.
+                drive_once(server, WARM_S)
             sample, takes = calmest(
-                lambda server=server: take(server),  # type: ignore[misc]
-                takes_max=patience.takes_max(),
+                partial(drive_once, server, seconds), takes_max=patience.takes_max()
             )
             patience.spend(takes)
             kept[server.name].append(sample)
@@ -153,7 +146,7 @@ def rows_of(measured: Sequence[Measured]) -> list[Row]:
                 ours=each.median.rate,
                 theirs=None if theirs is None else theirs.median.rate,
                 target=target,
-                note=_note(each, theirs),
+                note=note_of(each, theirs),
             )
         )
     for each in ours:
@@ -171,14 +164,15 @@ def rows_of(measured: Sequence[Measured]) -> list[Row]:
     return rows
 
 
-def _note(ours: Measured, theirs: Measured | None) -> str:
+def note_of(ours: Measured, theirs: Measured | None) -> str:
+    """What a reader must know of the two figures."""
     both = [each for each in (ours, theirs) if each is not None]
     words: list[str] = []
     errors = sum(each.median.errors for each in both)
     if errors:
         words.append(f"{errors} errors")
     worst = max(both, key=lambda each: each.median.others_cores).median
-    if worst.others_cores > 0.25:
+    if is_disturbed(worst):
         words.append(f"disturbed: {worst.others_cores:.1f} cores")
     return ", ".join(words)
 
