@@ -33,6 +33,7 @@ from boomtown.actors.runtime.database import Database
 from boomtown.actors.runtime.runtime_errors import SqlError
 from boomtown.actors.runtime.sql_authorizer import (
     BLANK,
+    SWITCH_PRAGMAS,
     authorize,
     begins_transaction,
     refuses_text,
@@ -128,7 +129,9 @@ class Sql:
         """Nothing: a rollback leaves cursors as SQLite leaves them."""
 
     def erased(self) -> None:
-        """Nothing: before storage is emptied, the cursors are shut."""
+        """Set the switches as in a new database; the cursors were shut before."""
+        for name, setting in SWITCH_PRAGMAS.items():
+            self._database.run(f"PRAGMA {name} = {setting}")
 
     def shut(self) -> None:
         """End every cursor that is still read; for the runtime."""

@@ -32,17 +32,16 @@ _TEMPORARY_OPERATIONS = frozenset(
 _VIRTUAL_TABLES = frozenset({"fts5", "fts5vocab", "rtree", "rtree_i32"})
 
 _READABLE_PRAGMAS = frozenset({"data_version", "page_size"})
-_SWITCH_PRAGMAS = frozenset(
-    {
-        "case_sensitive_like",
-        "defer_foreign_keys",
-        "foreign_keys",
-        "ignore_check_constraints",
-        "legacy_alter_table",
-        "recursive_triggers",
-        "reverse_unordered_selects",
-    }
-)
+# What a user may switch, and how it stands in a new database.
+SWITCH_PRAGMAS = {
+    "case_sensitive_like": "OFF",
+    "defer_foreign_keys": "OFF",
+    "foreign_keys": "ON",
+    "ignore_check_constraints": "OFF",
+    "legacy_alter_table": "OFF",
+    "recursive_triggers": "OFF",
+    "reverse_unordered_selects": "OFF",
+}
 _SWITCH_VALUES = frozenset({"true", "false", "yes", "no", "on", "off", "1", "0"})
 _OBJECT_PRAGMAS = frozenset(
     {
@@ -131,7 +130,7 @@ def _may_use_pragma(name: str, value: str | None) -> bool:
         return True  # it names what is ours, and shows nothing of it
     if name in _READABLE_PRAGMAS:
         return value is None
-    if name in _SWITCH_PRAGMAS:
+    if name in SWITCH_PRAGMAS:
         return value is None or value.lower() in _SWITCH_VALUES
     if value is None:
         return name in _OPTIONAL_OBJECT_PRAGMAS or name == "optimize"

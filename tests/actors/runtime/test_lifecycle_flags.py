@@ -227,7 +227,7 @@ async def test_a_full_disk_is_a_reset_of_whoever_waits(world: World) -> None:
     check(world, error, Told(), "database or disk is full: SQLITE_FULL")
 
 
-async def test_case_036_a_section_past_its_limit_is_an_overload(world: World) -> None:
+async def test_a_section_past_its_limit_is_an_overload(world: World) -> None:
     stub = world.stub
     error = await world.failure_after(30_000, stub.wait_in_section(), stub.touch())
     check(world, error, Told(overloaded=True), "too long in Thing.wait > Event.wait (1 events")
