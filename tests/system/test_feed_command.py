@@ -39,15 +39,18 @@ def test_a_tail_ends_at_the_newest_change_and_its_cursor_remembers(
 
     everything = run("tail", "--after", "0", "--no-follow", "--json")
     assert everything.returncode == 0, everything.stderr
-    assert [change["seq"] for change in changes(everything.stdout)] == list(range(1, head + 1))
+    seqs = [change["seq"] for change in changes(everything.stdout)]
+    assert seqs == list(range(1, len(seqs) + 1))
+    assert len(seqs) >= head  # the town goes on meanwhile
     plain = run("tail", "--after", "0", "--topic", "bead", "--no-follow")
     assert "bead.created" in plain.stdout
     assert "First" in plain.stdout
 
-    first = run("tail", "--cursor", "panel", "--no-follow", "--json")
-    assert len(changes(first.stdout)) == head
+    panel = ("tail", "--cursor", "panel", "--topic", "bead", "--no-follow", "--json")
+    first = run(*panel)
+    assert [change["payload"]["title"] for change in changes(first.stdout)] == ["First"]
     server.data("POST", path, {"title": "Second"})
-    second = run("tail", "--cursor", "panel", "--no-follow", "--json")
+    second = run(*panel)
     assert [change["payload"]["title"] for change in changes(second.stdout)] == ["Second"]
     listed = run("cursors", "--json")
     assert '"consumer":"panel"' in listed.stdout
