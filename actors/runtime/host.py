@@ -2,12 +2,15 @@
 
 Theory of operation. At most one instance of an object is live: `_live` holds it, and a file that
 is still being closed (`_closing`) is waited for before it is opened again. An instance is made by
-the first call for its id, synchronously where nothing is being closed, and its first events wait
-at its root gate. It leaves `_live` by eviction, when it was idle for `limits.idle_ms`, or by a
-reset, and its file is then closed by a task of the host.
+the first call for its id, synchronously where nothing is being closed and there is room for one
+more open file (open_databases.py), and its first events wait at its root gate. It leaves `_live`
+by eviction, when it was idle for `limits.idle_ms` or must make room; by a forced one, when nobody
+has called it for `limits.forced_eviction_ms` and only tasks of its own keep it (idle_wheel.py); or
+by a reset. Its file is then closed by a task of the host.
 
-Calls from inside an object are *outgoing* (outgoing_calls.py), and sockets that hibernate outlive
-their instance (hibernation.py).
+Calls from inside an object are *outgoing* (outgoing_calls.py). What outlives an instance is kept
+beside it, by its key: sockets that hibernate (hibernation.py) and its container
+(container_slots.py).
 
 `start` loads the alarm index and fires what is overdue; `aclose` evicts everything, makes durable
 what was committed, and then drops what still runs. A host that is not closed, but killed, loses
