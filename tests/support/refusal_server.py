@@ -86,9 +86,9 @@ class Footprint(msgspec.Struct, frozen=True, kw_only=True):
                 found.append(f"{path}: {'made' if held is None else 'gone'}")
                 continue
             for table in sorted({*held, *left} - {*but_tables}):
-                found += _changed_rows(f"{path} {table}", held.get(table, []), left.get(table, []))
-        found += _changed_rows("file", _ones(self.files), _ones(after.files))
-        found += _changed_rows("process", _ones(self.processes), _ones(after.processes))
+                found += changed_rows(f"{path} {table}", held.get(table, []), left.get(table, []))
+        found += changed_rows("file", _ones(self.files), _ones(after.files))
+        found += changed_rows("process", _ones(self.processes), _ones(after.processes))
         return found
 
 
@@ -96,7 +96,7 @@ def _ones(values: Iterable[Any]) -> list[tuple[Any, ...]]:
     return [(value,) for value in values]
 
 
-def _changed_rows(
+def changed_rows(
     where: str, before: list[tuple[Any, ...]], after: list[tuple[Any, ...]]
 ) -> list[str]:
     gone = [f"{where}: - {row}" for row in before if row not in after]
