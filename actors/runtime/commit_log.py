@@ -4,7 +4,9 @@ Theory of operation. A commit is in the page cache, at the end of its database's
 log, when it is submitted. Commits that wait are taken as one batch by the flusher (log_writer.py),
 which copies the new bytes of all of them to the commit log with one write and one sync; while it
 works, new commits gather in the next batch. Then the futures are completed in the order of
-submission. A power cut may leave the databases' own logs in any state: the next start writes them
+submission. The bytes are read on the loop's thread where that is no more than a look into the
+page cache: a flusher that needs the interpreter for each of a hundred reads gets in its way.
+ A power cut may leave the databases' own logs in any state: the next start writes them
 anew from the commit log (log_recovery.py).
 
 Alarm indexes stand in the log too, and before the objects in each batch: a log that ends early
@@ -151,8 +153,10 @@ class LogCommitPath:
         if self._broken is not None:
             _fail(durable, self._broken)
             return durable
-        self._closed.pop(commit.wal_path, None)
-        self._next.forgotten.pop(commit.wal_path, None)
+        if self._closed:
+            self._closed.pop(commit.wal_path, None)
+        if self._next.forgotten:
+            self._next.forgotten.pop(commit.wal_path, None)
         self._next.waiters.append(_Waiter(commit, durable))
         self._start_soon()
         return durable
@@ -218,18 +222,22 @@ class LogCommitPath:
         running.add_done_callback(lambda ended: self._finish(batch, outcome, ended))
 
     def _order(self, batch: _Batch) -> WriteOrder:
-        # Indexes first: an alarm's instant is never durable before the index knows it.
-        commits = sorted(
-            (waiter.commit for waiter in batch.waiters),
-            key=lambda commit: commit.object_key.object_id != "",
-        )
+        # Indexes first: an alarm's instant is never durable before the index knows it. Of each
+        # database the last commit, in the place of its first.
+        indexes: dict[Path, Commit] = {}
+        objects: dict[Path, Commit] = {}
+        for waiter in batch.waiters:
+            commit = waiter.commit
+            (objects if commit.object_key.object_id else indexes)[commit.wal_path] = commit
+        commits = (*indexes.values(), *objects.values())
         begin = self._book.active if self._begins_segment else None
         self._begins_segment = False
         return WriteOrder(
             begin=begin,
             forgotten=tuple(batch.forgotten),
             created=tuple(batch.created),
-            commits=tuple({commit.wal_path: commit for commit in commits}.values()),
+            commits=commits,
+            ahead=self._writer.read_ahead(commits),
             spare=self._book.spare,
         )
 
@@ -309,7 +317,8 @@ class LogCommitPath:
                 completed += 1
                 if not waiter.durable.done():
                     waiter.durable.set_result(None)
-        self._next.waiters[:0] = put_off
+        if put_off:
+            self._next.waiters[:0] = put_off
         if completed:
             self._instrument.commits_synced(completed, outcome.syncs)
 

@@ -135,7 +135,7 @@ class LiveObject:
         """Whether all that keeps it in memory is work of its own: tasks nobody waits for."""
         gates = self.gates
         return self.stage is Stage.READY and not (
-            gates.replies.pending
+            gates.replies.waited_for()
             or gates.keeps
             or gates.root.locks
             or gates.root.waiters
@@ -304,7 +304,9 @@ class LiveObject:
 
     def check_turn(self, what: str) -> None:
         """Raise unless the code that runs now is a turn of this live object."""
-        self.gates.check_turn(what)
+        gates = self.gates
+        if gates.hook.turn is not gates or gates.broken is not None:
+            gates.check_turn(what)
 
     def check_scheduled(self, method: str | None) -> None:
         """TypeError unless the class has a method for a schedule to call."""
@@ -316,8 +318,12 @@ class LiveObject:
 
     def hold_output(self, durable: asyncio.Future[None]) -> None:
         """Lock the output gate until `durable` is done."""
-        with self.gates.hook.outside_turn():
+        hook = self.gates.hook
+        turn, hook.turn = hook.turn, None  # as `outside_turn`, at a fifth of its price
+        try:
             self.gates.output.lock_while(durable)
+        finally:
+            hook.turn = turn
 
     def reset(self, reason: Exception) -> None:
         """Break the object; callers get `reason`."""

@@ -24,8 +24,9 @@ a recovery. An OSError from any step means that nothing may be written any more.
 
 from __future__ import annotations
 
+import contextlib
 import errno
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -46,6 +47,8 @@ from boomtown.actors.runtime.log_segments import SegmentFile
 from boomtown.actors.runtime.ports import Commit
 from boomtown.limits import CommitLogLimits
 
+READ_AHEAD_BYTES_MAX = 64 * 1024  # of one commit; a longer range would hold up the loop
+
 
 class WriteOrder(msgspec.Struct, frozen=True):
     """What a batch is to do, in this order."""
@@ -54,6 +57,7 @@ class WriteOrder(msgspec.Struct, frozen=True):
     forgotten: tuple[Path, ...]  # logs of closed databases on which no segment rests
     created: tuple[Path, ...]  # logs of databases that were made from the template
     commits: tuple[Commit, ...]  # one for each log: its last
+    ahead: Mapping[Path, bytes]  # what `read_ahead` gave for them
     spare: SegmentFile | None  # to go on in when the active segment is full
 
 
@@ -112,6 +116,21 @@ class LogWriter:
         self._numbers = 0
         self._known_folders = {data_dir}  # membership only: their own names are durable
 
+    def read_ahead(self, commits: Sequence[Commit]) -> dict[Path, bytes]:
+        """The new bytes of those commits whose range is known and short, for `write`; changes
+        nothing. The one method for another thread than the flusher's, while no batch is under
+        way: SQLite has just written these bytes, so that no disk is waited for."""
+        ahead: dict[Path, bytes] = {}
+        for commit in commits:
+            logged = self._logged.get(commit.wal_path)
+            if logged is None or commit.is_found or logged.generation != commit.wal_generation:
+                continue
+            count = commit.wal_end - logged.end
+            if 0 < count <= READ_AHEAD_BYTES_MAX:
+                with contextlib.suppress(Exception):  # the flusher meets it, and ends
+                    ahead[commit.wal_path] = self._disk.read(commit.wal_path, logged.end, count)
+        return ahead
+
     def write(self, order: WriteOrder, outcome: WriteOutcome) -> Iterator[None]:
         """Write the batch; a step is one operation of the disk."""
         if order.begin is not None:
@@ -123,7 +142,7 @@ class LogWriter:
         spare = order.spare
         buffer = bytearray()
         for commit in order.commits:
-            entry = yield from self._find_entry(commit, outcome)
+            entry = yield from self._find_entry(commit, order.ahead.get(commit.wal_path), outcome)
             if entry is not None:
                 if not self._fits(len(buffer), entry):
                     yield from self._append(buffer, outcome)
@@ -185,9 +204,10 @@ class LogWriter:
         return _Logged(self._numbers, name, is_name_durable)
 
     def _find_entry(
-        self, commit: Commit, outcome: WriteOutcome
+        self, commit: Commit, data: bytes | None, outcome: WriteOutcome
     ) -> Generator[None, None, _Entry | None]:
-        """The record of a commit; None where nothing of it is missing."""
+        """The record of a commit, of `data` where that was read ahead; None where nothing of it
+        is missing."""
         logged = self._logged.get(commit.wal_path)
         if logged is None:
             logged = self._new(commit.wal_path, is_name_durable=False)
@@ -197,7 +217,7 @@ class LogWriter:
                 return None  # it was closed by this process, when all of it was durable
             # A commit that failed may stand there all the same, and is shown from now on.
             return (yield from self._sync_itself(commit, logged, outcome))
-        start, data = logged.end, b""
+        start = logged.end
         salts: bytes | None = logged.salts
         if logged.generation != commit.wal_generation:
             header = self._disk.read(commit.wal_path, 0, WAL_HEADER_BYTES)
@@ -213,8 +233,9 @@ class LogWriter:
         assert count >= 0, "a write-ahead log does not shrink within a generation"
         if count > self._limits.record_bytes_max:
             return (yield from self._sync_itself(commit, logged, outcome))
-        data = self._disk.read(commit.wal_path, start, count)
-        yield
+        if data is None:
+            data = self._disk.read(commit.wal_path, start, count)
+            yield
         if len(data) != count:
             raise OSError(errno.EIO, "a write-ahead log is too short", str(commit.wal_path))
         return _Entry(FramesRecord(logged.number, salts, start, data), logged)

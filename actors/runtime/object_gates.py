@@ -136,7 +136,7 @@ class ObjectGates:
     def is_busy(self) -> bool:
         """Whether an eviction would lose something: a task, an event, a write on its way."""
         return bool(
-            (self.tasks or self.replies.pending or self.keeps)
+            (self.tasks or self.keeps or self.replies.waited_for())
             or (self.root.locks or self.root.waiters or self.root.sections)
             or (self.output.chain is not None or self.hook.turn is self)
         )
@@ -144,7 +144,7 @@ class ObjectGates:
     def pending(self) -> list[asyncio.Future[Any]]:
         """What an idle object has not: its tasks, open replies and the commit on its way."""
         chain = self.output.chain
-        return [*self.tasks, *self.replies.pending, *([] if chain is None else [chain])]
+        return [*self.tasks, *self.replies.waited_for(), *([] if chain is None else [chain])]
 
     def report(self, message: str, error: Exception) -> None:
         """Hand an error that nobody awaits to the loop's exception handler, which logs it."""
@@ -361,6 +361,7 @@ class ObjectGates:
 
         def granted(_: Scope) -> None:
             if reply.done():  # the caller gave up, or the object was reset
+                self.replies.drop(reply)
                 coroutine.close()
                 return
             value, error, given = context.run(self._begin, coroutine, finish, reply)

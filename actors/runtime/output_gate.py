@@ -2,9 +2,9 @@
 
 Theory of operation. Each lock is a future that is done when a commit is durable. `chain` is a
 future that is done when every lock so far is; a waiter takes the chain as it is at that moment,
-so later locks do not extend its wait (durable-actors 3.3), in constant time. Locks may finish
-out of order: link n needs link n-1 and lock n. A lock that fails, or is cancelled, breaks the
-object at once, and then only those waiters that came after it.
+so later locks do not extend its wait (durable-actors 3.3), in constant time. A lock that is alone
+is the chain itself. Locks may finish out of order: link n needs link n-1 and lock n. A lock that
+fails, or is cancelled, breaks the object at once, and then only those waiters that came after it.
 
 One timer serves all locks: it is armed by the first lock and looks at the oldest open one.
 Without a lock `chain` is None, and holding costs one attribute test.
@@ -59,13 +59,35 @@ class OutputGate:
     def lock_while(self, lock: Lock) -> None:
         """Hold what leaves after this call until `lock` is done."""
         before = self.chain
+        self._locks.append((self._clock.monotonic_ms(), lock))
+        if before is None:
+            self.chain = lock  # nearly always: it needs no link
+            lock.add_done_callback(self._only_lock_ended)
+        else:
+            self._join(before, lock)
+        if not self._is_watching:
+            self._watch()
+
+    def _only_lock_ended(self, lock: Lock) -> None:
+        self._note_ended(lock)
+        # A failed one stays the chain: whoever comes now gets its error.
+        if self.chain is lock and failure_of(lock) is None:
+            self.chain = None
+
+    def _note_ended(self, lock: Lock) -> None:
+        self._drop_ended_locks()
+        error = failure_of(lock)
+        if error is not None:
+            self._on_broken(error)
+
+    def _join(self, before: Lock, lock: Lock) -> None:
         link: Lock = self.loop.create_future()
         self.chain = link
 
         def join(_: Lock | None = None) -> None:
-            if link.done() or not lock.done() or (before is not None and not before.done()):
+            if link.done() or not lock.done() or not before.done():
                 return
-            error = (before.exception() if before is not None else None) or _failure_of(lock)
+            error = failure_of(before) or failure_of(lock)
             if self.chain is link and error is None:
                 self.chain = None
             if error is None:
@@ -75,17 +97,11 @@ class OutputGate:
                 link.exception()  # retrieved: nobody need be waiting
 
         def lock_ended(_: Lock) -> None:
-            self._drop_ended_locks()
-            error = _failure_of(lock)
-            if error is not None:
-                self._on_broken(error)
+            self._note_ended(lock)
             join()
 
-        self._locks.append((self._clock.monotonic_ms(), lock))
         lock.add_done_callback(lock_ended)
-        if before is not None:
-            before.add_done_callback(join)
-        self._watch()
+        before.add_done_callback(join)
 
     def when_open(self, callback: Callable[[Exception | None], None]) -> None:
         """Call `callback` when every lock of this moment is done, at once where there is none;
@@ -94,7 +110,7 @@ class OutputGate:
         if chain is None:
             callback(None)
             return
-        chain.add_done_callback(lambda ended: callback(_failure_of(ended)))
+        chain.add_done_callback(lambda ended: callback(failure_of(ended)))
 
     def _drop_ended_locks(self) -> None:
         while self._locks and self._locks[0][1].done():
@@ -128,7 +144,8 @@ class OutputGate:
         )
 
 
-def _failure_of(lock: Lock) -> Exception | None:
+def failure_of(lock: Lock) -> Exception | None:
+    """Why an ended lock failed; None where it did not."""
     if lock.cancelled():
         return reset_error("A commit was dropped before it was durable")
     error = lock.exception()

@@ -1,7 +1,9 @@
 """What the callers of one object wait for: futures of their own, settled through its output gate.
 
 A reply is never the task that works for it: a caller that goes away cancels its reply, and
-touches nothing else. A reset fails every reply at once, whatever the output gate says.
+touches nothing else. A reset fails every reply at once, whatever the output gate says. One that
+its caller gave up is dropped when it would have been settled: each ends by `deliver`, `drop` or
+`fail_all`.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from boomtown.actors.runtime.output_gate import OutputGate
+from boomtown.actors.runtime.output_gate import OutputGate, failure_of
 from boomtown.actors.runtime.runtime_errors import DurableObjectError, RemoteError
 
 Reply = asyncio.Future[Any]
@@ -25,13 +27,17 @@ def keep(value: Any) -> Any:
 class Replies:
     """The open replies of one object."""
 
-    __slots__ = ("_broken", "_loop", "_output", "pending")
+    __slots__ = ("_broken", "_loop", "_output", "_pending")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, output: OutputGate) -> None:
         self._loop = loop
         self._output = output
         self._broken: DurableObjectError | None = None
-        self.pending: dict[Reply, None] = {}  # in the order of their making
+        self._pending: dict[Reply, None] = {}  # in the order of their making
+
+    def waited_for(self) -> list[Reply]:
+        """Those that are open, and whose callers have not gone, in the order of their making."""
+        return [reply for reply in self._pending if not reply.done()]
 
     def new(self) -> Reply:
         """A reply, to be delivered later; of a broken object, one that has failed."""
@@ -39,36 +45,45 @@ class Replies:
         if self._broken is not None:
             _fail(reply, self._broken.copy())
         else:
-            self.pending[reply] = None
-            reply.add_done_callback(self._drop)
+            self._pending[reply] = None
         return reply
 
     def deliver(self, reply: Reply, value: Any, error: BaseException | None) -> None:
         """Settle a reply once the output gate, as it is now, is open."""
+        chain = self._output.chain
+        if chain is None:
+            self._leave(reply, value, error, None)
+        else:
+            chain.add_done_callback(
+                lambda ended: self._leave(reply, value, error, failure_of(ended))
+            )
 
-        def leave(failure: Exception | None) -> None:
-            if reply.done():
-                return
-            if self._broken is not None:
-                _fail(reply, self._broken.copy())
-            elif failure is not None:
-                _fail(reply, failure)
-            elif error is not None:
-                _fail(reply, for_the_outside(error))
-            else:
-                reply.set_result(value)
-
-        self._output.when_open(leave)
+    def _leave(
+        self, reply: Reply, value: Any, error: BaseException | None, failure: Exception | None
+    ) -> None:
+        self.drop(reply)
+        if reply.done():
+            return
+        if self._broken is not None:
+            _fail(reply, self._broken.copy())
+        elif failure is not None:
+            _fail(reply, failure)
+        elif error is not None:
+            _fail(reply, for_the_outside(error))
+        else:
+            reply.set_result(value)
 
     def fail_all(self, broken: DurableObjectError) -> None:
         """The object is reset: each caller gets an error of its own."""
         self._broken = broken
-        for reply in list(self.pending):
+        pending, self._pending = self._pending, {}
+        for reply in pending:
             if not reply.done():
                 _fail(reply, broken.copy())
 
-    def _drop(self, reply: Reply) -> None:
-        self.pending.pop(reply, None)
+    def drop(self, reply: Reply) -> None:
+        """Nobody will settle it: its event never ran."""
+        self._pending.pop(reply, None)
 
 
 def for_the_outside(error: BaseException) -> BaseException:

@@ -30,7 +30,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, TypeVar
 
 import apsw
@@ -360,7 +360,7 @@ class Transactions:
     def _note_commit(self) -> None:
         """The database is committed: see that it becomes durable, and release who waits."""
         self._is_open = False
-        tokens = tuple(alarm.committed() for alarm in self._alarms)
+        tokens = [alarm.committed() for alarm in self._alarms]
         settled = self._waiters if self._hold is None else [self._hold, *self._waiters]
         self._hold, self._waiters = None, []
         durable = self._submit()
@@ -369,8 +369,9 @@ class Transactions:
             self._note_durable(tokens)
         else:
             durable.add_done_callback(lambda ended: self._settle(ended, settled, tokens=tokens))
-        commit_waiters, self._commit_waiters = self._commit_waiters, []
-        _release(commit_waiters)
+        if self._commit_waiters:
+            commit_waiters, self._commit_waiters = self._commit_waiters, []
+            _release(commit_waiters)
 
     def _submit(self) -> asyncio.Future[None] | None:
         """Hand the log's new end to the commit path; the last one's future where nothing new was
@@ -389,7 +390,7 @@ class Transactions:
         ended: asyncio.Future[None],
         settled: list[asyncio.Future[None]],
         *,
-        tokens: tuple[int, ...],
+        tokens: Sequence[int],
     ) -> None:
         error = None if ended.cancelled() else ended.exception()
         if ended.cancelled():
@@ -402,7 +403,7 @@ class Transactions:
         _fail(settled, error)
         self._break(error)
 
-    def _note_durable(self, tokens: tuple[int, ...]) -> None:
+    def _note_durable(self, tokens: Sequence[int]) -> None:
         # None for a wait that is no commit; else one for each alarm.
         for alarm, token in zip(self._alarms, tokens, strict=False):
             if self._broken is None:

@@ -28,13 +28,19 @@ SMALL = CommitLogLimits(
 
 
 class WatchedDisk(OsLogDisk):
-    """The real disk; notes writes and syncs of the log and of own logs, fails when told to."""
+    """The real disk; notes reads, writes and syncs of the log and of own logs, fails when told
+    to."""
 
     def __init__(self) -> None:
+        self.reads: list[str] = []
         self.writes: list[str] = []
         self.syncs: list[str] = []
         self.failing_sync: str | None = None  # the beginning of a name
         self.has_room = True
+
+    def read(self, file: Path, offset: int, count: int) -> bytes:
+        self.reads.append(file.name)
+        return super().read(file, offset, count)
 
     def write(self, file: Path, offset: int, data: bytes) -> None:
         self.writes.append(file.name)
@@ -53,6 +59,7 @@ class WatchedDisk(OsLogDisk):
 
     def clear(self) -> None:
         """Forget what was noted."""
+        self.reads.clear()
         self.writes.clear()
         self.syncs.clear()
 

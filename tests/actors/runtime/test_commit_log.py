@@ -9,7 +9,9 @@ import msgspec
 import pytest
 
 from boomtown.actors.runtime.log_recovery import recover
+from boomtown.actors.runtime.log_writer import READ_AHEAD_BYTES_MAX
 from boomtown.actors.runtime.runtime_errors import DurableObjectError
+from boomtown.limits import CommitLogLimits
 from boomtown.testing.manual_clock import run_passes
 from support.commit_log_bench import SMALL, CommitLogBench, HeldSteps, key_of
 
@@ -76,6 +78,39 @@ async def test_a_broken_log_checkpoints_nothing_and_still_closes(tmp_path: Path)
         await bench.path.run_checkpoint(database.checkpoint, database.wal_path)
     await bench.close(database)
     assert database.path.read_bytes() == before
+    await bench.path.aclose()
+
+
+async def test_the_flusher_need_not_read_what_was_just_committed(tmp_path: Path) -> None:
+    flusher = HeldSteps()
+    flusher.may_go.set()
+    bench = await CommitLogBench(tmp_path, flusher=flusher).start()
+    database = bench.open("a")
+    await bench.commit("a", database)
+    flusher.may_go.clear()
+    bench.disk.clear()
+    durable = bench.commit("a", database)
+    await run_passes()
+    assert bench.disk.reads == [database.wal_path.name]
+    flusher.may_go.set()
+    await durable
+    assert bench.disk.reads == [database.wal_path.name]
+    await bench.path.aclose()
+
+
+async def test_a_long_commit_is_left_to_the_flusher(tmp_path: Path) -> None:
+    flusher = HeldSteps()
+    flusher.may_go.set()
+    bench = await CommitLogBench(tmp_path, limits=CommitLogLimits(), flusher=flusher).start()
+    database = bench.open("a")
+    await bench.commit("a", database)
+    flusher.may_go.clear()
+    bench.disk.clear()
+    durable = bench.commit("a", database, bytes(READ_AHEAD_BYTES_MAX))
+    await run_passes()
+    assert bench.disk.reads == []
+    flusher.may_go.set()
+    await durable
     await bench.path.aclose()
 
 
