@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from support import agent_cases, container_cases
+from support import agent_cases, container_cases, reviewer_cases
 from support.conformance_worlds import Case, run_real, run_simulated
 
-CASES = (*container_cases.CASES, *agent_cases.CASES)
+CASES = (*container_cases.CASES, *agent_cases.CASES, *reviewer_cases.CASES)
 NAMES = [case.__name__ for case in CASES]
 SEEDS = (1, 2, 3, 4, 5)
 

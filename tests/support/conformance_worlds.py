@@ -48,7 +48,8 @@ class World(Protocol):
     def url(self) -> str: ...
     @property
     def answers(self) -> defaultdict[str, deque[tuple[int, object]]]:
-        """By verb: what the town answers next; 200 with nothing else."""
+        """By verb: what the town answers next; 200 with nothing else. A refusal's text is its
+        code."""
         ...
 
     def of(self, verb: str) -> list[TownCall]: ...
@@ -136,6 +137,8 @@ class SimWorld:
             self._calls.append(TownCall(path=path, verb=verb, body=words, headers=headers))
             self._changed.notify_all()
         answer: dict[str, object] = {"success": status < 400, "data": data}
+        if status >= 400 and isinstance(data, str):
+            answer["code"] = data
         return status, encode_json(answer)
 
     def of(self, verb: str) -> list[TownCall]:

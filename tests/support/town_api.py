@@ -63,6 +63,8 @@ class TownApi:
             self.calls.append(call)
             self._changed.notify_all()
         envelope: dict[str, object] = {"success": status < 400, "data": data}
+        if status >= 400 and isinstance(data, str):
+            envelope["code"] = data
         body = encode_json(envelope)
         return web.Response(status=status, body=body, content_type="application/json")
 
