@@ -15,6 +15,7 @@ import msgspec
 
 TAKES_MAX = 3  # of one sample
 OTHERS_CORES_MAX = 0.25  # more CPU time of other processes disturbs a sample
+WORTHLESS_CORES = 1.0  # and so much leaves nothing to be compared
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +66,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     theirs: float | None = None
     target: Target | None = None
     note: str = ""
+    others_cores: float = 0.0  # CPU time of other processes in the worst sample
 
     @property
     def ratio(self) -> float | None:
@@ -72,9 +74,11 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def verdict(self) -> str:
-        """`ok`, `under`, or nothing where there is no target."""
+        """`ok` or `under`; `disturbed` where others had the machine; nothing without a target."""
         if self.target is None:
             return ""
+        if self.others_cores > WORTHLESS_CORES:
+            return "disturbed"
         return "ok" if self.target.is_met(ratio=self.ratio, ours=self.ours) else "under"
 
 

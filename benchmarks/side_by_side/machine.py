@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import platform
 import resource
+import threading
+import time
 from pathlib import Path
 
 import msgspec
 
 PROC = Path("/proc")
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+LOOK_S = 0.3
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _IDLE_FIELDS = (3, 4)  # of the first line of /proc/stat: idle, iowait
 _USER_AT, _SYSTEM_AT = 11, 12  # of /proc/PID/stat, after the name
@@ -64,6 +67,14 @@ def others_between(
     busiest = max(others, key=lambda pid: others[pid], default=None)
     name = "" if busiest is None or others[busiest] <= 0 else after.by_process[busiest][0]
     return max(0.0, after.machine - before.machine - ours) / elapsed_s, name
+
+
+def others_now(*, own: tuple[int, ...]) -> float:
+    """CPU time of other processes in the next moment, as cores."""
+    before, began = read_usage(), time.perf_counter()
+    threading.Event().wait(LOOK_S)
+    elapsed_s = time.perf_counter() - began
+    return others_between(before, read_usage(), own=own, elapsed_s=elapsed_s)[0]
 
 
 def resident_bytes(pid: int) -> int:

@@ -23,7 +23,7 @@ from side_by_side import lifetime_rows, plots
 from side_by_side.figures import Row, markdown_table, text_table
 from side_by_side.machine import describe
 from side_by_side.requests_rows import (
-    FULL,
+    MORE,
     SHORT,
     Cell,
     Measured,
@@ -111,7 +111,7 @@ def _groups(
     if program is not None:
         opens["workerd"] = lambda home: workerd(program, home)
     groups: dict[str, Callable[[], None]] = {
-        "cells": lambda: _cells(run, folder, program, FULL if is_full else SHORT, is_full=is_full)
+        "cells": lambda: _cells(run, folder / "cells", program, SHORT, is_full=is_full)
     }
     if program is not None:
         groups["memory"] = lambda: run.add(lifetime_rows.memory_rows(folder, opens))
@@ -125,13 +125,15 @@ def _groups(
         groups["towns"] = lambda: run.add(lifetime_rows.idle_town_rows(folder, count=1_000))
     groups["tick"] = lambda: run.add(tick_rows(folder))
     groups["simulation"] = lambda: run.add(simulation_rows(repeats=3 if is_full else 1))
+    if is_full:
+        groups["more"] = lambda: _cells(run, folder / "more", program, MORE, is_full=True)
     return groups
 
 
 def _cells(
     run: Run, folder: Path, program: Path | None, cells: Sequence[Cell], *, is_full: bool
 ) -> None:
-    patience = Patience(takes_again_max=60 if is_full else 6)
+    patience = Patience(30 if is_full else 6, wait_s_max=150 if is_full else 20)
     with ExitStack() as stack:
         servers: list[Server] = []
         if program is not None:
@@ -143,7 +145,7 @@ def _cells(
             measured = measure_cell(
                 cell,
                 servers,
-                seconds=2,
+                seconds=2 if cells is SHORT else 1,
                 repeats=3 if is_full else 1,
                 patience=patience,
             )

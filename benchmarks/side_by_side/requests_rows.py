@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import msgspec
 
 from side_by_side.figures import (
+    OTHERS_CORES_MAX,
     TAKES_MAX,
     Row,
     Sample,
@@ -19,12 +21,14 @@ from side_by_side.figures import (
     is_disturbed,
     median_of,
 )
+from side_by_side.machine import LOOK_S, others_now
 from side_by_side.servers import Server
 from side_by_side.wrk import drive
 
 THEIRS = "workerd"
 NEW = 0  # objects: a new one for each request
 WARM_S = 1.0
+WAIT_S_MAX = 6.0  # for one sample; an object is evicted after 10
 CALM_RATE = 1_000  # of increments: no server makes new objects as fast on this disk
 MAKES_MAX = 5
 
@@ -56,8 +60,7 @@ SHORT = (
     Cell(endpoint="incr", connections=64, objects=1, targets=(at_least(4), at_least(4))),
     Cell(endpoint="incr", connections=16, objects=NEW, targets=(at_least(2.5), at_least(2.5))),
 )
-FULL = (
-    *SHORT,
+MORE = (
     *(Cell(endpoint="noop", connections=connections) for connections in (1, 16, 256)),
     *(Cell(endpoint="read", connections=connections) for connections in (1, 16, 256)),
     *(Cell(endpoint="incr", connections=connections) for connections in (16, 256)),
@@ -83,10 +86,20 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Patience:
-    """How many disturbed samples may be taken again in all: a run has an end."""
+    """How many disturbed samples may be taken again in all, and how long may be waited for other
+    processes: a run has an end."""
 
-    def __init__(self, takes_again_max: int) -> None:
+    def __init__(self, takes_again_max: int, *, wait_s_max: float) -> None:
         self._left = takes_again_max
+        self._wait_s_left = wait_s_max
+
+    def wait_calm(self, look: Callable[[], float]) -> float:
+        """Wait until others leave the machine to us; the seconds that it took, as looks."""
+        waited_s = 0.0
+        while self._wait_s_left > 0 and waited_s < WAIT_S_MAX and look() > OTHERS_CORES_MAX:
+            waited_s += LOOK_S
+            self._wait_s_left -= LOOK_S
+        return waited_s
 
     def takes_max(self) -> int:
         """How often the next sample may be taken."""
@@ -115,10 +128,12 @@ def measure_cell(
             bystanders=bystanders,
         )
 
+    look = partial(others_now, own=(os.getpid(), *bystanders))
     for repeat in range(repeats):
         for server in servers:
-            if repeat == 0 and cell.objects != NEW:
-                # Its objects may have been evicted while other cells were measured.
+            waited_s = patience.wait_calm(look)
+            if (repeat == 0 or waited_s > WARM_S) and cell.objects != NEW:
+                # Its objects may have been evicted meanwhile.
                 drive_once(server, WARM_S)
             sample, takes = calmest(
                 partial(drive_once, server, seconds), takes_max=patience.takes_max()
@@ -147,6 +162,7 @@ def rows_of(measured: Sequence[Measured]) -> list[Row]:
                 theirs=None if theirs is None else theirs.median.rate,
                 target=target,
                 note=note_of(each, theirs),
+                others_cores=worst_of(each, theirs),
             )
         )
     for each in ours:
@@ -159,9 +175,15 @@ def rows_of(measured: Sequence[Measured]) -> list[Row]:
                     ours=each.median.p99_ms,
                     theirs=None if theirs is None else theirs.median.p99_ms,
                     target=each.cell.p99_target,
+                    others_cores=worst_of(each, theirs),
                 )
             )
     return rows
+
+
+def worst_of(ours: Measured, theirs: Measured | None) -> float:
+    """What other processes took, at most, while either was measured."""
+    return max(each.median.others_cores for each in (ours, theirs) if each is not None)
 
 
 def note_of(ours: Measured, theirs: Measured | None) -> str:

@@ -77,12 +77,26 @@ def test_a_disturbed_sample_is_taken_again_at_most_thrice_in_all_and_the_calmest
 
 
 def test_the_patience_of_a_run_has_an_end() -> None:
-    patience = Patience(takes_again_max=3)
+    patience = Patience(3, wait_s_max=1)
     assert patience.takes_max() == 3
     patience.spend(3)
     assert patience.takes_max() == 2
     patience.spend(2)
     assert patience.takes_max() == 1
+
+
+def test_a_run_waits_for_other_processes_for_a_while_only() -> None:
+    coming = iter([0.9, 0.9, 0.1, 0.9, 0.9, 0.9, 0.9])
+    patience = Patience(3, wait_s_max=1)
+    assert patience.wait_calm(lambda: next(coming)) == pytest.approx(0.6)
+    assert patience.wait_calm(lambda: next(coming)) == pytest.approx(0.6)
+    assert patience.wait_calm(lambda: next(coming)) == 0.0
+
+
+def test_a_row_that_others_disturbed_has_no_verdict() -> None:
+    row = Row(name="noop", unit="x", ours=9, theirs=1, target=at_least(3), others_cores=1.1)
+    assert row.verdict == "disturbed"
+    assert msgspec.structs.replace(row, others_cores=0.9).verdict == "ok"
 
 
 @pytest.mark.parametrize(("percent", "value"), [(50, 50), (95, 95), (99, 99), (100, 100), (1, 1)])
