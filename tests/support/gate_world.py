@@ -28,6 +28,7 @@ class GateObject:
 
     def __init__(self, world: GateWorld, limits: RuntimeLimits) -> None:
         self.commits: list[asyncio.Future[None]] = []
+        self.breaks: list[DurableObjectError] = []
         self.is_held = False
         self._world = world
         self._limits = limits
@@ -36,7 +37,7 @@ class GateObject:
             clock=world.clock,
             limits=limits,
             on_commit=self._commit,
-            on_broken=lambda _: None,
+            on_broken=self.breaks.append,
         )
 
     @property

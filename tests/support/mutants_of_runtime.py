@@ -6,7 +6,7 @@ from support.mutation import Edit, Mutant
 
 _COMMIT_PATH = "actors/runtime/commit_path.py"
 _OF_COMMITS = "tests/actors/runtime/test_commit_path.py::test_"
-_OF_OUTPUT = "tests/actors/runtime/test_storage_output.py::test_"
+_OF_OUTPUT = "tests/conformance/test_d_writes.py::test_"
 _OF_ALARMS = "tests/conformance/test_g_alarms.py::test_case_"
 _OF_A_CRASH = "tests/actors/runtime/test_object_alarm.py::test_a_crash"
 

@@ -163,3 +163,9 @@ class SocketWorld:
     def heard(self) -> list[Any]:
         """What the handlers were given."""
         return [entry for entry in self.log if not isinstance(entry, tuple) or entry[0] != "made"]
+
+
+async def read_messages(ws: WebSocket, count: int, into: list[str | bytes | None]) -> None:
+    """Append the next `count` messages to `into`; None at the end."""
+    for _ in range(count):
+        into.append(await ws.receive())

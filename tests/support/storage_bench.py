@@ -182,3 +182,11 @@ async def set_alarm_durably(bench: StorageBench, after_ms: int) -> int:
     await bench.settle()
     bench.registry.registered.clear()
     return at_ms
+
+
+async def bench_with(data_dir: Path, *keys: str) -> StorageBench:
+    """A storage that holds `keys`, each with its place among them."""
+    bench = StorageBench(data_dir)
+    for index, key in enumerate(keys):
+        await bench.storage.put(key, index)
+    return bench

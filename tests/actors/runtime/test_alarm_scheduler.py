@@ -79,15 +79,6 @@ async def test_a_delivery_that_was_cut_off_runs_again_after_a_restart(tmp_path: 
     assert office.index.rows() == []
 
 
-async def test_case_016_a_nameless_write_keeps_the_name(tmp_path: Path) -> None:
-    office = Office(tmp_path)
-    office.set(ONE, 1000, "named")
-    office.set(ONE, 2000)
-    assert [row.name for row in office.index.rows()] == ["named"]
-    await office.clock.advance_ms(2000)
-    assert office.delivered[0][1] == "named"
-
-
 async def test_deliveries_at_once_are_bounded(tmp_path: Path) -> None:
     office = Office(tmp_path, limits=RuntimeLimits(alarm_deliveries_max=3))
     office.held = asyncio.Event()

@@ -5,100 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from aiohttp import web
 
 from boomtown.actors import (
-    DurableObject,
     DurableObjectError,
-    Host,
     OutsideTurnError,
     Request,
     Response,
     fetch,
 )
 from boomtown.actors.runtime.http_client import AiohttpClient
-from boomtown.actors.runtime.outgoing_fetch import HttpClient
-from boomtown.entropy import SeededEntropy, SystemSecrets
 from boomtown.limits import RuntimeLimits
-from boomtown.testing import ManualClock
 from boomtown.testing.manual_clock import run_passes
-from support.memory_backend import MemoryBackend
-
-
-class Caller(DurableObject):
-    """Calls a server, with and without writes before."""
-
-    async def ask(self, url: str, timeout_ms: int | None = None) -> tuple[int, str, str | None]:
-        answer = await fetch(url, headers={"X-From": "caller"}, timeout_ms=timeout_ms)
-        return answer.status, await answer.text(), answer.headers.find("x-answer")
-
-    async def write_and_ask(self, url: str) -> int:
-        await self.ctx.storage.put("asked", True)
-        return (await fetch(url)).status
-
-    async def send(self, url: str) -> str:
-        async def parts() -> AsyncIterator[bytes]:
-            yield b"one "
-            yield str(await self.ctx.storage.get("word")).encode()
-
-        await self.ctx.storage.put("word", "two")
-        return await (await fetch(url, method="put", body=parts())).text()
-
-    async def count_around_a_fetch(self, url: str) -> int:
-        """Reads before and writes after: other events run between."""
-        count: int = await self.ctx.storage.get("count") or 0
-        await fetch(url)
-        await self.ctx.storage.put("count", count + 1)
-        return count + 1
-
-    async def count_in_a_section(self, url: str) -> int:
-        return await self.ctx.block_concurrency_while(lambda: self.count_around_a_fetch(url))
-
-    async def ask_and_abort(self, url: str) -> None:
-        self.ctx.wait_until(fetch(url))
-        await asyncio.sleep(0)
-        self.ctx.abort("no more")
-
-    async def reset_now(self) -> None:
-        self.ctx.abort("no more")
-
-
-class HeldClient:
-    """An HttpClient whose requests are answered by the test."""
-
-    def __init__(self) -> None:
-        self.sent: list[tuple[Request, asyncio.Future[Response]]] = []
-        self.is_closed = False
-
-    async def send(self, request: Request) -> Response:
-        answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
-        self.sent.append((request, answer))
-        return await answer
-
-    async def aclose(self) -> None:
-        self.is_closed = True
-
-
-class World:
-    def __init__(self, folder: Path, client: HttpClient | None = None) -> None:
-        self.backend = MemoryBackend()
-        self.clock = ManualClock()
-        self.host = Host(
-            classes={"Caller": Caller},
-            data_dir=folder,
-            clock=self.clock,
-            entropy=SeededEntropy(1),
-            secrets=SystemSecrets(),
-            backend=self.backend,
-            http_client=client,
-        )
-
-    @property
-    def caller(self) -> Any:
-        return self.host.namespace("Caller").get_by_name("a")
+from support.fetch_world import FetchWorld, HeldClient
 
 
 @pytest.fixture
@@ -107,8 +28,8 @@ def client() -> HeldClient:
 
 
 @pytest.fixture
-async def world(tmp_path: Path, client: HeldClient) -> AsyncIterator[World]:
-    world = World(tmp_path, client)
+async def world(tmp_path: Path, client: HeldClient) -> AsyncIterator[FetchWorld]:
+    world = FetchWorld(tmp_path, client)
     async with world.host:
         yield world
     assert client.is_closed
@@ -143,7 +64,7 @@ async def server() -> AsyncIterator[str]:
 
 
 async def test_gate_36_a_request_waits_for_the_writes_before_it(
-    world: World, client: HeldClient
+    world: FetchWorld, client: HeldClient
 ) -> None:
     world.backend.is_held = True
     asked = asyncio.ensure_future(world.caller.write_and_ask("http://far/"))
@@ -155,34 +76,8 @@ async def test_gate_36_a_request_waits_for_the_writes_before_it(
     assert await asked == 204
 
 
-async def test_case_075_a_request_after_a_failed_commit_is_never_sent(
-    world: World, client: HeldClient
-) -> None:
-    world.backend.is_held = True
-    asked = asyncio.ensure_future(world.caller.write_and_ask("http://far/"))
-    await run_passes()
-    world.backend.commits[0].set_exception(OSError("no disk"))
-    with pytest.raises(DurableObjectError, match="no disk"):
-        await asked
-    await run_passes()
-    assert client.sent == []
-
-
-async def test_case_054_other_events_run_while_an_answer_is_awaited(
-    world: World, client: HeldClient
-) -> None:
-    counts = [
-        asyncio.ensure_future(world.caller.count_around_a_fetch("http://far/")) for _ in range(2)
-    ]
-    await run_passes()
-    assert len(client.sent) == 2
-    for _, answer in client.sent:
-        answer.set_result(Response())
-    assert await asyncio.gather(*counts) == [1, 1]
-
-
 async def test_an_answer_comes_into_the_critical_section_that_asked(
-    world: World, client: HeldClient
+    world: FetchWorld, client: HeldClient
 ) -> None:
     counts = [
         asyncio.ensure_future(world.caller.count_in_a_section("http://far/")) for _ in range(2)
@@ -196,7 +91,7 @@ async def test_an_answer_comes_into_the_critical_section_that_asked(
 
 
 async def test_a_reset_does_not_cancel_a_request_that_was_sent(
-    world: World, client: HeldClient
+    world: FetchWorld, client: HeldClient
 ) -> None:
     with pytest.raises(DurableObjectError, match="no more"):
         await world.caller.ask_and_abort("http://far/")
@@ -213,7 +108,7 @@ async def test_a_reset_does_not_cancel_a_request_that_was_sent(
 
 
 async def test_a_request_without_an_answer_times_out_on_the_hosts_clock(
-    world: World, client: HeldClient
+    world: FetchWorld, client: HeldClient
 ) -> None:
     asked = asyncio.ensure_future(world.caller.ask("http://far/", 5_000))
     patient = asyncio.ensure_future(world.caller.ask("http://far/"))
@@ -230,7 +125,7 @@ async def test_a_request_without_an_answer_times_out_on_the_hosts_clock(
 
 
 async def test_a_closing_host_drops_its_requests(tmp_path: Path, client: HeldClient) -> None:
-    world = World(tmp_path, client)
+    world = FetchWorld(tmp_path, client)
     async with world.host:
         asked = asyncio.ensure_future(world.caller.ask("http://far/"))
         await run_passes()
@@ -240,19 +135,19 @@ async def test_a_closing_host_drops_its_requests(tmp_path: Path, client: HeldCli
     assert client.sent[0][1].cancelled()
 
 
-async def test_only_an_objects_turn_has_a_way_out(world: World) -> None:
+async def test_only_an_objects_turn_has_a_way_out(world: FetchWorld) -> None:
     with pytest.raises(OutsideTurnError):
         await fetch("http://far/")
 
 
 @pytest.mark.parametrize("url", ["far", "/path", "ftp://far/", "http://", "ws://far/"])
-async def test_a_url_must_be_absolute(world: World, url: str) -> None:
+async def test_a_url_must_be_absolute(world: FetchWorld, url: str) -> None:
     with pytest.raises(ValueError, match="no absolute URL"):
         await world.caller.ask(url)
 
 
 async def test_a_real_server_is_asked_and_answers(tmp_path: Path, server: str) -> None:
-    world = World(tmp_path)
+    world = FetchWorld(tmp_path)
     async with world.host:
         assert await world.caller.ask(server + "/here") == (203, "GET /here caller ", "yes")
         assert await world.caller.ask(server + "/moved") == (203, "GET /here caller ", "yes")
@@ -264,7 +159,7 @@ async def test_a_real_server_is_asked_and_answers(tmp_path: Path, server: str) -
 async def test_a_server_that_is_not_there_is_a_connection_error(
     tmp_path: Path, unused_tcp_port: int
 ) -> None:
-    world = World(tmp_path)
+    world = FetchWorld(tmp_path)
     async with world.host:
         with pytest.raises(ConnectionError, match=r"fetch http://127\.0\.0\.1"):
             await world.caller.ask(f"http://127.0.0.1:{unused_tcp_port}/")

@@ -24,7 +24,7 @@ from boomtown.actors.runtime.web_sockets import fail, wait_room
 from boomtown.limits import RuntimeLimits
 from boomtown.testing.manual_clock import run_passes
 from support.memory_backend import MemoryBackend
-from support.socket_world import UPGRADE, SocketWorld
+from support.socket_world import UPGRADE, SocketWorld, read_messages
 
 
 class Echo(DurableObject):
@@ -82,45 +82,6 @@ async def held(tmp_path: Path) -> AsyncIterator[tuple[SocketWorld, MemoryBackend
     world = SocketWorld(tmp_path, backend=backend)
     async with world.host:
         yield world, backend
-
-
-async def test_case_073_a_send_leaves_once_the_writes_before_it_are_durable(
-    held: tuple[SocketWorld, MemoryBackend],
-) -> None:
-    world, backend = held
-    ws = await world.connect()
-    backend.is_held = True
-    received: list[str | bytes | None] = []
-    ws.send("put")
-    ws.send("send")
-    reader = asyncio.ensure_future(_read(ws, 3, received))
-    await world.until(lambda: len(world.heard()) == 2)
-    await run_passes()
-    assert received == []
-    backend.commits[0].set_result(None)
-    await reader
-    assert received == ["put", "after", "sent"]  # gate_37: in the order of the sends
-
-
-async def test_case_074_an_automatic_response_waits_only_for_sends_before_it(
-    held: tuple[SocketWorld, MemoryBackend],
-) -> None:
-    world, backend = held
-    busy, other = await world.connect(), await world.connect()
-    await world.room.set_auto_response("ping", "pong")
-    backend.is_held = True
-    busy.send("put")
-    await world.until(world.heard)
-    other.send("ping")
-    assert await other.receive() == "pong"
-    busy.send("ping")
-    received: list[str | bytes | None] = []
-    reader = asyncio.ensure_future(_read(busy, 3, received))
-    await run_passes()
-    assert received == []
-    backend.commits[0].set_result(None)
-    await reader
-    assert received == ["put", "after", "pong"]
 
 
 async def test_sends_of_a_failed_commit_never_leave(
@@ -319,7 +280,7 @@ async def test_a_reader_that_is_too_slow_loses_its_connection(tmp_path: Path) ->
         await world.until(world.heard)
         assert world.heard() == [("error", "the connection's queue is full")]
         received: list[str | bytes | None] = []
-        await _read(slow, 5, received)
+        await read_messages(slow, 5, received)
         assert received == ["0", "1", "2", "3", None]
 
 
@@ -348,7 +309,7 @@ async def test_messages_to_a_busy_object_wait_in_the_sockets_bounded_queue(
         world.hold.set()
         await room
         received: list[str | bytes | None] = []
-        await _read(ws, 4, received)
+        await read_messages(ws, 4, received)
         assert received == [f"echo {number}" for number in range(4)]
 
 
@@ -375,8 +336,3 @@ async def test_handlers_are_no_methods_of_stubs(world: SocketWorld) -> None:
         await world.room.web_socket_message("ws", "x")
     with pytest.raises((TypeError, RemoteError)):
         await world.room.attach(object())
-
-
-async def _read(ws: WebSocket, count: int, into: list[str | bytes | None]) -> None:
-    for _ in range(count):
-        into.append(await ws.receive())

@@ -40,47 +40,6 @@ def room(host: Host) -> Any:
     return host.namespace("Room").get_by_name("lobby")
 
 
-async def test_case_037_an_evicted_object_has_lost_its_memory_and_kept_its_storage(
-    room: Any,
-) -> None:
-    await room.remember(5)
-    await evict(room)
-    assert await room.recall() == [0, 5]
-
-
-async def test_case_038_an_object_that_never_ran_cannot_be_evicted(room: Any) -> None:
-    with pytest.raises(DurableObjectError, match="not running"):
-        await evict(room)
-
-
-async def test_case_039_an_eviction_waits_for_a_busy_object(host: Host, room: Any) -> None:
-    await room.remember(5)
-    call = asyncio.create_task(room.wait_for_release())
-    await run_passes()
-    eviction = asyncio.create_task(evict(room))
-    await run_passes()
-    assert not eviction.done()
-    await run_in_object(room, lambda instance, ctx: instance.released.set())
-    await eviction
-    assert await call == "released"
-    assert host.statistics().live_objects == 0
-
-
-async def test_case_039_an_eviction_gives_up_after_thirty_seconds(
-    manual_clock: ManualClock, room: Any
-) -> None:
-    call = asyncio.create_task(room.wait_for_release())
-    await run_passes()
-    eviction = asyncio.create_task(evict(room))
-    await manual_clock.advance_ms(29_999)
-    assert not eviction.done()
-    await manual_clock.advance_ms(1)
-    with pytest.raises(DurableObjectError, match="busy for 30000 ms"):
-        await eviction
-    await run_in_object(room, lambda instance, ctx: instance.released.set())
-    assert await call == "released"
-
-
 async def test_a_body_that_is_streamed_is_read_inside_the_object(room: Any) -> None:
     def stream(instance: Room, ctx: DurableObjectState) -> Response:
         async def parts() -> AsyncIterator[bytes]:

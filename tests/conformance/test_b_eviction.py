@@ -1,4 +1,4 @@
-"""When objects leave memory by themselves: idle, forced, or never."""
+"""When objects leave memory by themselves (cases 27 to 30, 41): idle, forced, or never."""
 
 from __future__ import annotations
 
