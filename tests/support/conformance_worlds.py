@@ -138,7 +138,7 @@ class SimWorld:
             self._changed.notify_all()
         answer: dict[str, object] = {"success": status < 400, "data": data}
         if status >= 400 and isinstance(data, str):
-            answer["code"] = data
+            answer = {"success": False, "code": data}
         return status, encode_json(answer)
 
     def of(self, verb: str) -> list[TownCall]:

@@ -64,7 +64,7 @@ class TownApi:
             self._changed.notify_all()
         envelope: dict[str, object] = {"success": status < 400, "data": data}
         if status >= 400 and isinstance(data, str):
-            envelope["code"] = data
+            envelope = {"success": False, "code": data}
         body = encode_json(envelope)
         return web.Response(status=status, body=body, content_type="application/json")
 
