@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: venv demo run test conformance bench bench-full sim sweep many-objects soak hunt sim-hashes mutants check lint types wheel-check constraints clean
+.PHONY: venv demo run test conformance conformance-page bench bench-full sim sweep many-objects soak hunt sim-hashes mutants check lint types wheel-check constraints clean
 
 # Make .venv with the pinned versions of constraints.txt and the project itself, editable.
 venv: .venv/.ready
@@ -29,6 +29,10 @@ test: venv
 # Generated scripts on this runtime and on a real workerd, every result compared; skipped without npm.
 conformance: venv
 	PYTHONPATH=tests $(BIN)/python -m support.conformance_run
+
+# Write the table of cases in docs/conformance.md anew.
+conformance-page: venv
+	PYTHONPATH=tests $(BIN)/python -m support.conformance_page
 
 # The demo with its container and server killed, RUNS times in a row; the log is kept.
 RUNS ?= 20

@@ -1,4 +1,4 @@
-"""When objects leave memory by themselves (cases 27 to 30, 41): idle, forced, or never."""
+"""When objects leave memory by themselves (cases 27 to 30): idle, forced, or never."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import pytest
 from boomtown.actors import (
     Durability,
     DurableObject,
-    DurableObjectError,
     DurableObjectState,
     Env,
     Host,
@@ -152,16 +151,3 @@ async def test_case_030_a_request_in_time_keeps_the_instance(new_world: NewWorld
             await world.pass_ms(9_000)
             await world.stub().touch()
         assert world.made() == 1
-
-
-async def test_case_041_storage_of_an_ended_object_is_refused(new_world: NewWorld) -> None:
-    async with new_world() as world:
-        stub = world.stub()
-        kept: list[Any] = []
-        object_id = str(world.host.namespace("Ticker").id_from_name("t"))
-        await stub.touch()
-        live = world.host.live_objects()[0]
-        kept.append(live.storage)
-        await world.host.abort("Ticker", object_id, "ended")
-        with pytest.raises((DurableObjectError, RuntimeError)):
-            await kept[0].get("ticks")

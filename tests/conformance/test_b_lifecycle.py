@@ -1,4 +1,4 @@
-"""Stubs and the life of objects (cases 17 to 26, 31 to 40): what ends one, and what it leaves."""
+"""Stubs and the life of objects (cases 17 to 26, 31 to 41): what ends one, and what it leaves."""
 
 from __future__ import annotations
 
@@ -201,3 +201,15 @@ async def test_case_039_an_eviction_gives_up_after_thirty_seconds(world: Counter
         await eviction
     await stub.release()
     assert await call == "released"
+
+
+async def test_case_041_storage_of_an_ended_object_is_refused(world: CounterWorld) -> None:
+    stub = world.counters.get_by_name("a")
+    call = asyncio.ensure_future(stub.read_at_the_end())
+    await run_passes()
+    await world.host.abort("Counter", str(stub.id), "ended")
+    with pytest.raises(DurableObjectError, match="ended"):
+        await call
+    await run_passes()
+    (refusal,) = world.log
+    assert "storage is no longer accessible" in refusal

@@ -10,6 +10,7 @@ from typing import Any
 from boomtown.actors import (
     AlarmInfo,
     DurableObject,
+    DurableObjectError,
     DurableObjectState,
     Env,
     Host,
@@ -108,6 +109,16 @@ class Counter(DurableObject):
     async def wait_for_release(self) -> str:
         await self.released.wait()
         return "released"
+
+    async def read_at_the_end(self) -> None:
+        """Wait, and look at storage when it is ended."""
+        try:
+            await self.released.wait()
+        finally:
+            try:
+                await self.ctx.storage.get("total")
+            except DurableObjectError as error:
+                self.env.LOG.append(str(error))
 
     async def release(self) -> None:
         self.released.set()
