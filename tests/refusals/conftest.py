@@ -1,4 +1,4 @@
-"""One server, and one repository, for all refusals."""
+"""One server, and one forge with the repository of all, for all refusals."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import pytest
 
 from boomtown.entropy import SystemSecrets
 from support.processes import processes_of_run, wait_for
+from support.refusal_forge import RefusalForge
 from support.refusal_scene import Scene
-from support.refusal_server import RefusalServer
-from support.shell_repository import make_repository
+from support.refusal_server import CONFIG, SILENT_FORGE_CONFIG, RefusalServer
 
 
 @pytest.fixture(scope="session")
@@ -22,18 +22,21 @@ def refusal_mark() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def refusal_server(
-    tmp_path_factory: pytest.TempPathFactory, refusal_mark: str
-) -> Iterator[RefusalServer]:
-    with RefusalServer(tmp_path_factory.mktemp("refusals"), run_id=refusal_mark) as server:
-        yield server
+def forge(tmp_path_factory: pytest.TempPathFactory, refusal_mark: str) -> Iterator[RefusalForge]:
+    with RefusalForge(tmp_path_factory.mktemp("forge"), run_id=refusal_mark) as forge:
+        yield forge
 
 
 @pytest.fixture(scope="session")
-def origin(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return str(make_repository(tmp_path_factory.mktemp("origin")))
+def refusal_server(
+    tmp_path_factory: pytest.TempPathFactory, refusal_mark: str, forge: RefusalForge
+) -> Iterator[RefusalServer]:
+    folder = tmp_path_factory.mktemp("refusals")
+    config = CONFIG + SILENT_FORGE_CONFIG + forge.settings
+    with RefusalServer(folder, run_id=refusal_mark, config=config) as server:
+        yield server
 
 
 @pytest.fixture
-def scene(refusal_server: RefusalServer, origin: str) -> Scene:
-    return Scene(refusal_server, origin)
+def scene(refusal_server: RefusalServer, forge: RefusalForge) -> Scene:
+    return Scene(refusal_server, str(forge.origin.path), forge_url=forge.url)

@@ -9,13 +9,10 @@ from typing import Any
 import pytest
 
 from boomtown.error_codes import REGISTRY, ErrorCode
-from boomtown.http.calls import Route
 from boomtown.http.error_page import errors_page
 from boomtown.http.openapi_document import openapi_document
 from boomtown.http.route_codes import OWN_CODES, codes_of
 from boomtown.http.route_table import ROUTES
-from support.refusal_cases import CASES, Case
-from support.refusal_scene import Scene
 
 PAGE = Path(__file__).parents[2] / "docs" / "errors.md"
 CONTRACT_FILE = Path(__file__).with_name("routes.tsv")
@@ -50,11 +47,6 @@ POST /api/towns/{town}/container/agents/{agent}/stream-ticket
 GET /api/towns/{town}/container/health
 GET /api/mayor/{town}/tools/rigs/{rig}/agents/{agent}/pending-nudges
 POST /api/mayor/{town}/tools/ui-action
-POST /api/towns/{town}/sessions/{session}/claim-pr
-GET /api/towns/{town}/observers
-POST /api/towns/{town}/observers/scm/recheck
-POST /api/towns/{town}/observers/scm/poll
-GET /api/towns/{town}/prs
 GET /api/towns/{town}/status/ws
 GET /api/towns/{town}/container/agents/{agent}/stream
 GET /api/towns/{town}/container/agents/{agent}/pty/{pty}/connect
@@ -78,14 +70,6 @@ DELETE /api/towns/{town}/container/agents/{agent}/pty/{pty}
 # Routes that this server has beside the contract's.
 OURS = (("GET", "/api/towns/{town}/feed/cursors"),)
 
-# Refused before a route is known.
-WITHOUT_ROUTE = (
-    ErrorCode.INVALID_HTTP,
-    ErrorCode.HEADERS_TOO_LARGE,
-    ErrorCode.ROUTE_NOT_FOUND,
-    ErrorCode.METHOD_NOT_ALLOWED,
-)
-
 
 def plain(path: str) -> str:
     """A path of the table as the contract writes it."""
@@ -93,15 +77,6 @@ def plain(path: str) -> str:
 
 
 BUILT = {(route.method, plain(route.path)): route for route in ROUTES}
-
-
-def find_route(method: str, path: str) -> Route | None:
-    """The route that a request meets: the first of the table that fits."""
-    for route in ROUTES:
-        pattern = re.sub(r"\{\w+\}", r"[^/]+", re.sub(r"\{\w+:(.*?)\}", r"\1", route.path))
-        if route.method == method and re.fullmatch(pattern, path.partition("?")[0]):
-            return route
-    return None
 
 
 def test_stmt_C09_what_the_contract_has_and_we_have_not_is_listed() -> None:
@@ -143,19 +118,6 @@ def test_stmt_C09_every_route_is_described_with_its_codes() -> None:
 
 def test_codes_are_listed_for_handlers_of_the_table_only() -> None:
     assert {*OWN_CODES} <= {route.handler for route in ROUTES}
-
-
-@pytest.mark.system
-@pytest.mark.parametrize(
-    ("case", "code"), CASES.items(), ids=[f"{code}-{case.__name__}" for case, code in CASES.items()]
-)
-def test_a_refusal_is_one_that_its_route_names(scene: Scene, case: Case, code: ErrorCode) -> None:
-    sent = case(scene)
-    route = find_route(sent.method, sent.path)
-    if route is None:
-        assert code in WITHOUT_ROUTE
-    else:
-        assert code in codes_of(route)
 
 
 def test_the_page_of_codes_is_current() -> None:

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from boomtown.error_codes import ErrorCode
+from support.refusal_cases_of_pull_requests import CLAIM_CASES, DEED_CASES
 from support.refusal_cases_of_requests import REQUEST_CASES, an_action_that_no_template_allows
-from support.refusal_cases_of_sessions import SESSION_CASES, a_forge_that_does_not_answer
+from support.refusal_cases_of_sessions import SESSION_CASES
 from support.refusal_cases_of_the_roster import ROSTER_CASES, a_memory_that_was_never_put
 from support.refusal_cases_of_work import WORK_CASES
 from support.refusal_scene import Scene
@@ -19,12 +20,19 @@ from support.refusal_server import Sent
 
 Case = Callable[[Scene], Sent]
 
-CASES: Mapping[Case, ErrorCode] = {**REQUEST_CASES, **ROSTER_CASES, **SESSION_CASES, **WORK_CASES}
+CASES: Mapping[Case, ErrorCode] = {
+    **REQUEST_CASES,
+    **ROSTER_CASES,
+    **SESSION_CASES,
+    **WORK_CASES,
+    **CLAIM_CASES,
+    **DEED_CASES,
+}
 
 # The gateway records what it decided, a denial and a failed deed too (roster.md 4.4).
 RECORDED: tuple[Case, ...] = (
     an_action_that_no_template_allows,
-    a_forge_that_does_not_answer,
+    *DEED_CASES,
     a_memory_that_was_never_put,
 )
 TABLES_OF_A_DECISION = ("agent_actions", "feed_log", "feed_speaker", "sqlite_sequence")
@@ -33,16 +41,3 @@ TABLES_OF_A_DECISION = ("agent_actions", "feed_log", "feed_speaker", "sqlite_seq
 OTHER_SERVERS = frozenset({ErrorCode.GIT_NOT_FOUND, ErrorCode.SHUTTING_DOWN})
 # Said by a command before there is a server to ask (test_command_line.py).
 COMMANDS_ONLY = frozenset({ErrorCode.AGENT_COMMAND_NOT_FOUND, ErrorCode.STARTING_UP})
-# Of pull requests: raised by routes that are still to come, and by a forge that is asked.
-STILL_TO_COME = frozenset(
-    {
-        ErrorCode.SESSION_NOT_CLAIMABLE,
-        ErrorCode.SESSION_NO_WORKSPACE,
-        ErrorCode.INVALID_PR_REF,
-        ErrorCode.PR_RIG_MISMATCH,
-        ErrorCode.PR_NOT_FOUND,
-        ErrorCode.PR_NOT_OPEN,
-        ErrorCode.PR_CLAIMED_BY_ACTIVE_AGENT,
-        ErrorCode.FORGE_REFUSED,
-    }
-)

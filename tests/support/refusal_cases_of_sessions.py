@@ -5,7 +5,7 @@ from __future__ import annotations
 from boomtown.error_codes import ErrorCode
 from boomtown.limits import TownLimits
 from support.refusal_scene import ABSENT, INSTANCE, Scene
-from support.refusal_server import SILENT_FORGE, Sent
+from support.refusal_server import Sent
 from support.shell_repository import git
 
 # --- spawns: each finding of the preflight
@@ -192,15 +192,6 @@ def a_bead_of_somebody_else(scene: Scene) -> Sent:
     return scene.ask_as(token, "POST", path, {})
 
 
-def a_forge_that_does_not_answer(scene: Scene) -> Sent:
-    scene.add_rig("ours", git_url=f"{SILENT_FORGE}/acme/app.git")
-    agent = scene.hire("reviewer", rig_id=scene.rig)
-    token = scene.token(agent, scene.attach(agent, scene.bead()))
-    return scene.ask_as(
-        token, "POST", f"{scene.town_path}/gateway/pr.list", {"args": {"repo": "acme/app"}}
-    )
-
-
 SESSION_CASES = {
     a_spawn_without_a_rig: ErrorCode.RIG_ID_REQUIRED,
     a_spawn_in_a_rig_that_never_was: ErrorCode.RIG_NOT_FOUND,
@@ -236,5 +227,4 @@ SESSION_CASES = {
     changes_asked_for_by_nobody: ErrorCode.AGENT_NOT_HOOKED,
     changes_asked_for_by_a_worker: ErrorCode.NOT_A_REVIEW,
     a_bead_of_somebody_else: ErrorCode.SESSION_ENDED,
-    a_forge_that_does_not_answer: ErrorCode.SCM_UNAVAILABLE,
 }

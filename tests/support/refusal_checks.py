@@ -1,12 +1,25 @@
-"""The envelope of every failure (http.md 1)."""
+"""The envelope of every failure (http.md 1), and which failures a route may answer with."""
 
 from __future__ import annotations
 
+import re
+
 from boomtown.error_codes import REGISTRY, ErrorCode
-from support.refusal_server import Reply
+from boomtown.http.calls import Route
+from boomtown.http.route_codes import codes_of
+from boomtown.http.route_table import ROUTES
+from support.refusal_server import Reply, Sent
 
 RETRIED = (429, 503)  # of these a caller is told when to come back
 FIELDS = {"success", "error", "code", "kind", "requestId", "details", "issues"}
+
+# Refused before a route is known.
+WITHOUT_ROUTE = (
+    ErrorCode.INVALID_HTTP,
+    ErrorCode.HEADERS_TOO_LARGE,
+    ErrorCode.ROUTE_NOT_FOUND,
+    ErrorCode.METHOD_NOT_ALLOWED,
+)
 
 
 def check_envelope(reply: Reply, code: ErrorCode) -> None:
@@ -23,3 +36,18 @@ def check_envelope(reply: Reply, code: ErrorCode) -> None:
     assert reply.headers["Content-Type"].startswith("application/json")
     assert ("Retry-After" in reply.headers) == (row.status in RETRIED)
     assert ("WWW-Authenticate" in reply.headers) == (row.status == 401)
+
+
+def check_route_names(sent: Sent, code: ErrorCode) -> None:
+    """The code is one that the route's description has."""
+    route = _find_route(sent.method, sent.path)
+    assert code in (WITHOUT_ROUTE if route is None else codes_of(route))
+
+
+def _find_route(method: str, path: str) -> Route | None:
+    """The first of the table that fits, as the server looks for it."""
+    for route in ROUTES:
+        pattern = re.sub(r"\{\w+\}", r"[^/]+", re.sub(r"\{\w+:(.*?)\}", r"\1", route.path))
+        if route.method == method and re.fullmatch(pattern, path.partition("?")[0]):
+            return route
+    return None

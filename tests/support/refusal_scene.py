@@ -17,9 +17,10 @@ INSTANCE = "018f0000-0000-7000-8000-0000000000cc"
 class Scene:
     """One town with one rig, and an operator."""
 
-    def __init__(self, server: RefusalServer, origin: str) -> None:
+    def __init__(self, server: RefusalServer, origin: str, *, forge_url: str = "") -> None:
         self.server = server
         self.origin = origin
+        self.forge_url = forge_url
         self.town = str(self.make("/api/users/local/towns", {"name": "boom"})["id"])
         self.rig = self.add_rig("app")
 
@@ -103,6 +104,19 @@ class Scene:
         """A session that is claimed, and is started by nobody: the clock stands still."""
         made = self.make(f"{self.town_path}/sessions", {"rig_id": self.rig, **more})
         return str(made["id"])
+
+    def spawn_with_worktree(self) -> str:
+        """One whose container said where it works, as far as the rows show."""
+        session = self.spawn()
+        where = f"worktree = '/worktrees/{session}', phase = 'bodied'"
+        self.plant(f"UPDATE sessions SET {where} WHERE session_id = '{session}'")
+        return session
+
+    def work_on_forge(self, *, is_checked: bool = True) -> None:
+        """From now on the rig is a clone of the forge's repository."""
+        self.rig = self.add_rig("forged", git_url=f"{self.forge_url}/acme/app.git")
+        if is_checked:
+            self.make(f"{self.town_path}/observers/scm/recheck")
 
     def ask_spawn(self, **more: Any) -> Sent:
         return self.ask("POST", f"{self.town_path}/sessions", {"rig_id": self.rig, **more})

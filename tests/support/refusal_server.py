@@ -32,15 +32,14 @@ from boomtown.testing import ManualClock
 from support.processes import BOUND_S, RUN_VARIABLE
 
 PROGRAM = Path(__file__).with_name("refusal_program.py")
-SILENT_FORGE = "http://127.0.0.1:9"  # nobody listens at the port of `discard`
-CONFIG = f"""[harness.missing]
-command = "no-such-agent {{prompt}}"
-
-[forges."{SILENT_FORGE}"]
+CONFIG = """[harness.missing]
+command = "no-such-agent {prompt}"
 
 [limits.town]
 feed_cursors_max = 3
 """
+SILENT_FORGE = "http://127.0.0.1:9"  # nobody listens at the port of `discard`
+SILENT_FORGE_CONFIG = f'[forges."{SILENT_FORGE}"]\n'
 NOW_MS = ManualClock().now_ms()
 
 Rows = dict[str, list[tuple[Any, ...]]]
