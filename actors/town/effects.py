@@ -3,10 +3,10 @@ inbox.
 
 Theory of operation. An effect is an intention that a transaction of the town wrote: `pending`.
 The tick marks those that are due `running` and starts a worker for each, at most
-`effects_in_flight_max` at once; no tick ever waits for one. A worker assembles its call from the
-rows, makes it through a service binding (which waits until those rows are durable), and records
-the answer as an event, together with `answered`, in one transaction; the event is applied by the
-next tick like any other.
+`effects_in_flight_max` at once (polls of forges have `patrol_polls_max` places of their own); no
+tick ever waits for one. A worker assembles its call from the rows, makes it through a service
+binding (which waits until those rows are durable), and records the answer as an event, together
+with `answered`, in one transaction; the event is applied by the next tick like any other.
 
 What a crash leaves. Before the call: the row is `running`, and becomes `pending` when the object
 is made again. Between call and record: the same, and the call is made once more; starts and stops
@@ -64,6 +64,7 @@ _PRUNE = (
     "DELETE FROM effects WHERE state = 'answered' AND answered_at_ms < ? AND session_id NOT IN"
     " (SELECT session_id FROM sessions WHERE state != 'ended')"
 )
+_FORGE_KINDS = (EffectKind.CHECK_FORGES, EffectKind.POLL_REPOSITORY)
 # A start counts as long as its session may still get a body by it.
 _STARTABLE = (SessionState.STARTING, SessionState.RUNNING)
 
@@ -85,7 +86,7 @@ class EffectWorkers:
         self._forges = forges
         self._begin = begin  # a transaction of the present turn, at the present instant
         self._arm = arm  # bring the alarm forward to an instant
-        self._in_flight: set[str] = set()
+        self._in_flight: dict[str, EffectKind] = {}  # by effect_id
 
     @property
     def in_flight(self) -> int:
@@ -93,27 +94,31 @@ class EffectWorkers:
 
     def take_due(self, tx: TownTransaction) -> tuple[Effect, ...]:
         """Mark as running what is due and has room; each is to be given to `perform`."""
-        room = max(tx.limits.effects_in_flight_max - len(self._in_flight), 0)
-        due = [
-            effect
-            for effect in list_unanswered_effects(tx)
-            if effect.state == EffectState.PENDING and effect.due_at_ms <= tx.now_ms
-        ]
-        taken = tuple(due[:room])
-        for effect in taken:
-            tx.run(_RUN, effect.effect_id)
-            self._in_flight.add(effect.effect_id)
-        return taken
+        taken: list[Effect] = []
+        for effect in list_unanswered_effects(tx):
+            is_due = effect.state == EffectState.PENDING and effect.due_at_ms <= tx.now_ms
+            if is_due and self._has_room(tx, effect):
+                tx.run(_RUN, effect.effect_id)
+                self._in_flight[effect.effect_id] = effect.kind
+                taken.append(effect)
+        return tuple(taken)
+
+    def _has_room(self, tx: TownTransaction, effect: Effect) -> bool:
+        """Polls have places of their own, so that a slow forge keeps no container waiting."""
+        polls = sum(kind in _FORGE_KINDS for kind in self._in_flight.values())
+        if effect.kind in _FORGE_KINDS:
+            return polls < tx.limits.patrol_polls_max
+        return len(self._in_flight) - polls < tx.limits.effects_in_flight_max
 
     async def perform(self, effect: Effect) -> None:
         """Make the call and record its answer. Raises nothing but the object's own reset."""
         try:
             event = await self._call(effect)
-            self._in_flight.discard(effect.effect_id)
+            self._in_flight.pop(effect.effect_id, None)
             tx = self._begin()
             due_at_ms = tx.in_savepoint(lambda: _record(tx, effect, event))
         finally:
-            self._in_flight.discard(effect.effect_id)
+            self._in_flight.pop(effect.effect_id, None)
         await self._arm(due_at_ms)
 
     async def _call(self, effect: Effect) -> TownEvent | None:

@@ -46,6 +46,7 @@ from boomtown.actors.town.store_prs import (
     see_check,
     see_pr,
     see_thread,
+    update_observer,
     update_pr,
 )
 from boomtown.actors.town.transaction import TownTransaction
@@ -116,7 +117,7 @@ def apply_repository_polled(tx: TownTransaction, event: RepositoryPolled) -> boo
         not_before_ms=event.retry_at_ms,
     )
     put_repo(tx, after)
-    put_observer(tx, msgspec.structs.replace(observer, last_ok_at_ms=tx.now_ms))
+    update_observer(tx, last_ok_at_ms=tx.now_ms)
     return False
 
 

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import assert_never
 
-import msgspec
-
 from boomtown.actors.town.commands import Caller
 from boomtown.actors.town.commands_of_observer import PollForges, RecheckObserver
 from boomtown.actors.town.observer_model import OBSERVER, ObserverState, Pr, PrCheck, PrThread
@@ -28,7 +26,7 @@ from boomtown.actors.town.store_prs import (
     list_prs,
     list_repos,
     list_threads,
-    put_observer,
+    update_observer,
 )
 from boomtown.actors.town.transaction import TownTransaction
 from boomtown.actors.town.views import FactsView, ListView, View
@@ -50,7 +48,7 @@ def handle_poll(tx: TownTransaction, caller: Caller, command: PollForges) -> Fac
     if observer is None or observer.state == ObserverState.DISABLED:
         reason = NO_FORGE if observer is None else observer.reason
         raise Unavailable(ErrorCode.SCM_UNAVAILABLE, f"The observer is disabled: {reason}")
-    put_observer(tx, msgspec.structs.replace(observer, next_poll_at_ms=tx.now_ms))
+    update_observer(tx, next_poll_at_ms=tx.now_ms)
     return FactsView(facts={"accepted": True, "state": observer.state.value})
 
 

@@ -53,6 +53,7 @@ from boomtown.actors.town.patrol_actions import (
     DropPoll,
     EndPatrol,
     EscalateNoRig,
+    ForgetRepo,
     PatrolAction,
     ReactToPr,
     SettleMerged,
@@ -121,7 +122,8 @@ def _plan_polls(facts: PatrolFacts, *, now_ms: int, limits: TownLimits) -> Itera
         if effect.kind == EffectKind.POLL_REPOSITORY
     }
     is_active = facts.observer is not None and facts.observer.state == ObserverState.ACTIVE
-    for repository in interests(facts) if is_active else ():
+    wishes = interests(facts) if is_active else {}
+    for repository in wishes:
         due_at_ms = _due_at_ms(facts, repository, now_ms=now_ms, limits=limits)
         effect = wanted.pop(poll_key(repository), None)
         is_late = effect is not None and (
@@ -132,6 +134,10 @@ def _plan_polls(facts: PatrolFacts, *, now_ms: int, limits: TownLimits) -> Itera
     for effect in wanted.values():
         if effect.state == EffectState.PENDING:
             yield DropPoll(key=effect.key)
+    for repository in facts.repos if is_active else ():
+        is_skipped = (repository.forge, repository.owner) in facts.missing_owners
+        if repository not in wishes and not is_skipped:
+            yield ForgetRepo(repository=repository)
 
 
 def _due_at_ms(

@@ -41,6 +41,12 @@ class DropPoll(msgspec.Struct, frozen=True, kw_only=True, tag="drop_poll"):
     key: str  # the effect's
 
 
+class ForgetRepo(msgspec.Struct, frozen=True, kw_only=True, tag="forget_repo"):
+    """Nobody cares for the repository any more: what nobody owns of it goes, and its etag."""
+
+    repository: RepositoryKey
+
+
 class AdoptPr(msgspec.Struct, frozen=True, kw_only=True, tag="adopt_pr"):
     """The request comes from this agent's branch."""
 
@@ -103,6 +109,7 @@ PatrolAction = (
     | CheckForges
     | WantPoll
     | DropPoll
+    | ForgetRepo
     | AdoptPr
     | ReactToPr
     | SettleMerged

@@ -35,6 +35,7 @@ from boomtown.actors.town.patrol_actions import (
     DropPoll,
     EndPatrol,
     EscalateNoRig,
+    ForgetRepo,
     PatrolAction,
     ReactToPr,
     SettleMerged,
@@ -52,7 +53,9 @@ from boomtown.actors.town.store_prs import (
     PRS,
     find_observer,
     forget_missing_owners,
+    forget_repo,
     insert_pr_review,
+    prune_prs,
     put_observer,
     update_pr,
 )
@@ -108,6 +111,10 @@ def apply_patrol_action(tx: TownTransaction, action: PatrolAction) -> bool:
             return _want(tx, EffectKind.POLL_REPOSITORY, key, action.due_at_ms)
         case DropPoll():
             tx.run(_DROP_EFFECT, action.key)
+            return True
+        case ForgetRepo():
+            prune_prs(tx, action.repository, numbers=[])
+            forget_repo(tx, action.repository)
             return True
         case AdoptPr():
             return _adopt(tx, action)

@@ -3,13 +3,16 @@ is believed when its review stands at the forge."""
 
 from __future__ import annotations
 
-import msgspec
-
 from boomtown.actors.town.events import AgentDone
 from boomtown.actors.town.model import Bead, BeadStatus, Session
 from boomtown.actors.town.observer_model import ObserverState
 from boomtown.actors.town.session_moves import accept_verdict, release_bead
-from boomtown.actors.town.store_prs import find_observer, find_pr_review, is_reviewed, put_observer
+from boomtown.actors.town.store_prs import (
+    find_observer,
+    find_pr_review,
+    is_reviewed,
+    update_observer,
+)
 from boomtown.actors.town.transaction import TownTransaction
 from boomtown.actors.town.transitions import change_bead_status
 from boomtown.container_sim.model import Verdict
@@ -21,8 +24,7 @@ def poke_observer(tx: TownTransaction) -> None:
     observer = find_observer(tx)
     if observer is None or observer.state != ObserverState.ACTIVE:
         return
-    at_ms = tx.now_ms + tx.limits.patrol_poke_ms
-    put_observer(tx, msgspec.structs.replace(observer, next_poll_at_ms=at_ms))
+    update_observer(tx, next_poll_at_ms=tx.now_ms + tx.limits.patrol_poke_ms)
 
 
 def finish_patrol(tx: TownTransaction, session: Session, bead: Bead, event: AgentDone) -> bool:

@@ -109,6 +109,10 @@ def put_observer(tx: TownTransaction, observer: Observer) -> None:
         OBSERVERS.update(tx, OBSERVER, {k: v for k, v in changes.items() if k != "name"})
 
 
+def update_observer(tx: TownTransaction, **columns: object) -> None:
+    OBSERVERS.update(tx, OBSERVER, columns)
+
+
 def find_repo(tx: TownTransaction, key: RepositoryKey) -> ObservedRepo | None:
     return REPOS.find_where(tx, _FIND_REPO, key.forge, key.owner, key.name)
 

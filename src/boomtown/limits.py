@@ -123,7 +123,7 @@ class TownLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     inbox_attempts_max: int = 8  # then the dead letters
     inbox_events_per_tick_max: int = 1_000
     actions_per_tick_max: int = 500
-    effects_in_flight_max: int = 32
+    effects_in_flight_max: int = 32  # but polls, which have patrol_polls_max
     effect_backoff_ms: int = 2_000
     effect_backoff_max_ms: int = 60_000
     convoy_tasks_max: int = 50
@@ -150,6 +150,7 @@ class TownLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     patrol_poke_ms: int = 2_000  # after a done: one poll for several that come together
     patrol_boot_age_ms: int = 1_800_000  # what was opened longer before a boot is let be
     patrol_call_ms: int = 20_000  # of one question to a forge
+    patrol_polls_max: int = 8  # at once: containers never wait for a slow forge
     patrol_requests_max: int = 50  # looked at closely by one poll: three calls each
     patrol_backoff_max_ms: int = 600_000  # doubles from patrol_poll_ms
     patrol_attempts_max: int = 5  # of one review, as review_attempts_max

@@ -33,7 +33,7 @@ from boomtown.container_sim.forge.way import ForgeAnswer, ForgeRequest, NoAnswer
 from boomtown.container_sim.sim_repositories import SimRepositories
 from boomtown.entropy import SeededEntropy, SystemSecrets
 from boomtown.ids import AgentId, RigId
-from boomtown.limits import ForgeLimits
+from boomtown.limits import ForgeLimits, TownLimits
 from boomtown.wire import encode_json
 from support.feed_town import FeedTownWorld
 from support.town_world import RIG_ID
@@ -69,13 +69,15 @@ class DirectWay:
 class ForgeTownWorld(FeedTownWorld):
     """The forge has acme/widgets; `rig` makes the rig of it. The town's own account is a bot."""
 
-    def __init__(self, data_dir: Path, *, has_token: bool = True) -> None:
+    def __init__(
+        self, data_dir: Path, *, has_token: bool = True, limits: TownLimits | None = None
+    ) -> None:
         self.repositories = SimRepositories()
         self._has_forge = False
         self._data = data_dir
         self.has_token = has_token
         self.booted_at_ms: int | None = None
-        super().__init__(data_dir)
+        super().__init__(data_dir, limits=limits)
 
     def _make_forge(self) -> None:
         self.forge = SimForge(
