@@ -21,7 +21,7 @@ def test_gate_I07_refusals_of_random_commands_change_nothing() -> None:
             stateful_step_count=STEPS,
             derandomize=True,
             deadline=None,
-            suppress_health_check=list(HealthCheck),
+            suppress_health_check=[HealthCheck.too_slow],
         ),
     )
     met = [name for name in TownMachine.told if name in ErrorCode.__members__]

@@ -61,11 +61,12 @@ class DumpedTown(OpenTown):
     async def read_tables(self) -> Rows:
         sql = self.ctx.storage.sql
         tables: Rows = {}
-        for (name,) in sql.exec(_TABLES).raw():
+        for (found,) in sql.exec(_TABLES).raw():
+            name = str(found)
             rows: list[tuple[Any, ...]] = [
                 tuple(row) for row in sql.exec(f"SELECT * FROM {name}").raw()
             ]
-            tables[str(name)] = sorted(rows, key=repr)
+            tables[name] = sorted(rows, key=repr)
         return tables
 
 
