@@ -20,6 +20,7 @@ import click
 import msgspec
 
 from boomtown.actors import DurableObject
+from boomtown.actors.runtime.sqlite_memory import reserve_little
 from boomtown.cli.terminal import EXIT_USAGE, Terminal
 from boomtown.clock import SystemClock
 from boomtown.compose import PortInUse, RunningServer, open_server
@@ -47,6 +48,7 @@ def serve(
     """Serve classes of durable objects under /actors until SIGTERM or Ctrl-C."""
     terminal = Terminal(as_json=as_json)
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(name)s  %(message)s")
+    reserve_little()  # before a user's module may open a database of its own
     source = ClassSource(targets, Path.cwd())
     try:
         settings = load_settings(flags=flags, config_file=config)
