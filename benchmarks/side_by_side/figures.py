@@ -67,6 +67,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     target: Target | None = None
     note: str = ""
     others_cores: float = 0.0  # CPU time of other processes in the worst sample
+    at: str = ""  # when it was measured
 
     @property
     def ratio(self) -> float | None:

@@ -43,24 +43,43 @@ LOOPS = ("asyncio", "uvloop")
 EXIT_MISSING = 2
 
 
-class Run:
-    """What was measured so far; written after each group, for a run may be ended."""
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """What an earlier run left in the JSON file, as far as it is read again."""
 
-    def __init__(self, *, result: Path, has_workerd: bool) -> None:
-        self.rows: list[Row] = []
-        self.measured: list[Measured] = []
+    rows: list[Row] = []
+    cells: list[Measured] = []
+
+
+class Run:
+    """What was measured so far; written after each group, for a run may be ended. `kept` holds
+    what an earlier run measured: a row stays until it is measured anew."""
+
+    def __init__(self, *, result: Path, has_workerd: bool, kept: Kept) -> None:
+        self._rows = {row.name: row for row in kept.rows}
+        self._measured = {(each.cell.name, each.server): each for each in kept.cells}
         self._result = result
+        self._at = datetime.datetime.now(datetime.UTC).isoformat(timespec="minutes")
         self._facts = {
-            "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="minutes"),
+            "at": self._at,
             "machine": describe(),
             "load_before": os.getloadavg()[0],
             "workerd": WORKERD_VERSION if has_workerd else None,
         }
 
-    def add(self, rows: Sequence[Row]) -> None:
+    @property
+    def rows(self) -> list[Row]:
+        return list(self._rows.values())
+
+    @property
+    def measured(self) -> list[Measured]:
+        return list(self._measured.values())
+
+    def add(self, rows: Sequence[Row], measured: Sequence[Measured] = ()) -> None:
         """Print and keep."""
-        self.rows += rows
+        for each in measured:
+            self._measured[each.cell.name, each.server] = each
         for row in rows:
+            self._rows[row.name] = msgspec.structs.replace(row, at=self._at)
             print(text_table([row]).splitlines()[1], flush=True)
         document = {
             **self._facts,
@@ -74,12 +93,17 @@ class Run:
         self._result.write_text(json.dumps(document, indent=1) + "\n")
 
 
+def read_kept(result: Path) -> Kept:
+    """What the file holds; nothing where there is none."""
+    return msgspec.json.decode(result.read_bytes(), type=Kept) if result.exists() else Kept()
+
+
 def main() -> None:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description="boomtown and workerd, side by side")
     parser.add_argument("--full", action="store_true", help="every row, some fifteen minutes")
     parser.add_argument("--result", type=Path, help="the JSON file  [default: last.json]")
-    parser.add_argument("--only", default="", help="groups: cells,memory,alarms,many,recovery,…")
+    parser.add_argument("--only", default="", help="groups to measure; other rows are kept")
     options = parser.parse_args()
     if find_wrk() is None:
         print("wrk is missing: install Debian's package `wrk`, or run as root", file=sys.stderr)
@@ -88,7 +112,9 @@ def main() -> None:
     if program is None:
         print("workerd cannot be installed (npm, or its registry, is missing): ours alone")
     name = "full.json" if options.full else "last.json"
-    run = Run(result=options.result or BENCHMARKS / name, has_workerd=program is not None)
+    result = options.result or BENCHMARKS / name
+    kept = read_kept(result) if options.only else Kept()
+    run = Run(result=result, has_workerd=program is not None, kept=kept)
     print(f"{describe()}, load average {os.getloadavg()[0]:.1f}")
     # Under the checkout, whose disk is a real one; /tmp may be memory.
     folder = Path(tempfile.mkdtemp(prefix=".bench-", dir=BENCHMARKS))
@@ -100,8 +126,8 @@ def main() -> None:
         shutil.rmtree(folder)
     print(text_table(run.rows))
     if options.full:
-        (BENCHMARKS / "full.md").write_text(markdown_table(run.rows) + "\n")
-        plots.write_plots(run.measured, BENCHMARKS)
+        result.with_suffix(".md").write_text(markdown_table(run.rows) + "\n")
+        plots.write_plots(run.measured, result.parent)
 
 
 def _groups(
@@ -149,5 +175,4 @@ def _cells(
                 repeats=3 if is_full else 1,
                 patience=patience,
             )
-            run.measured += measured
-            run.add(rows_of(measured))
+            run.add(rows_of(measured), measured)
