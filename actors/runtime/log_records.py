@@ -33,7 +33,9 @@ NO_SALTS = bytes(SALTS_BYTES)  # of no generation: SQLite draws its salts
 _MAGIC = b"BOOMLOG1"
 _HEADER = struct.Struct("<8sQQI")
 _RECORD = struct.Struct("<IIQ8sQB7x")
-_AFTER_CHECKSUM = 8
+_UNCHECKED = struct.Struct("<II")  # its two parts: length and checksum, and what they are of
+_CHECKED = struct.Struct("<Q8sQB7x")
+_AFTER_CHECKSUM = _UNCHECKED.size
 RECORD_HEADER_BYTES = _RECORD.size
 _NAME = 1
 _NEW_NAME = 2
@@ -96,9 +98,9 @@ def encode_record(record: Record, use_id: int) -> bytes:
         case _:
             assert_never(record)
     assert len(salts) == SALTS_BYTES
-    header = _RECORD.pack(len(data), 0, database, salts, offset, kind)
-    checksum = _checksum(header, data, use_id)
-    return _RECORD.pack(len(data), checksum, database, salts, offset, kind) + data
+    checked = _CHECKED.pack(database, salts, offset, kind)
+    checksum = zlib.crc32(data, zlib.crc32(checked, use_id % _CHECKSUM_SPAN))
+    return _UNCHECKED.pack(len(data), checksum) + checked + data
 
 
 def record_bytes(record: Record) -> int:

@@ -38,9 +38,7 @@ from boomtown.actors.runtime.log_records import (
     SECTOR_BYTES,
     FramesRecord,
     NameRecord,
-    Record,
     encode_record,
-    record_bytes,
 )
 from boomtown.actors.runtime.log_replay import WAL_HEADER_BYTES, salts_of
 from boomtown.actors.runtime.log_segments import SegmentFile
@@ -144,7 +142,8 @@ class LogWriter:
         for commit in order.commits:
             entry = yield from self._find_entry(commit, order.ahead.get(commit.wal_path), outcome)
             if entry is not None:
-                if not self._fits(len(buffer), entry):
+                encoded = self._encode(entry)
+                if self._at + len(buffer) + len(encoded) > self._limits.segment_bytes:
                     yield from self._append(buffer, outcome)
                     buffer.clear()
                     outcome.segments_filled += 1
@@ -153,9 +152,11 @@ class LogWriter:
                         break
                     self._begin(spare)
                     spare = None
-                for record in self._records(entry):
-                    buffer += encode_record(record, self._active.use_id)
+                    encoded = self._encode(entry)
+                buffer += encoded
                 self._named.add(entry.logged.number)
+                # Under this very path: looking up an equal one compares its parts each time.
+                self._logged.pop(commit.wal_path, None)
                 self._logged[commit.wal_path] = entry.logged
                 outcome.written.setdefault(self._active.use_id, {})[commit.wal_path] = None
             outcome.done[commit.wal_path] = None
@@ -226,8 +227,13 @@ class LogWriter:
                 start = 0
         if salts is None or salts == NO_SALTS:
             raise OSError(errno.EIO, "a write-ahead log has no header", str(commit.wal_path))
-        logged = msgspec.structs.replace(
-            logged, salts=salts, end=commit.wal_end, generation=commit.wal_generation
+        logged = _Logged(
+            logged.number,
+            logged.name,
+            logged.is_name_durable,
+            salts,
+            commit.wal_end,
+            commit.wal_generation,
         )
         count = commit.wal_end - start
         assert count >= 0, "a write-ahead log does not shrink within a generation"
@@ -260,16 +266,14 @@ class LogWriter:
         )
         return _Entry(FramesRecord(logged.number, salts, commit.wal_end, b""), logged)
 
-    def _records(self, entry: _Entry) -> list[Record]:
-        logged = entry.logged
+    def _encode(self, entry: _Entry) -> bytes:
+        """The entry's records, for the active segment only."""
+        logged, use_id = entry.logged, self._active.use_id
+        frames = encode_record(entry.frames, use_id)
         if logged.number in self._named:
-            return [entry.frames]
+            return frames
         name = NameRecord(logged.number, logged.name, not logged.is_name_durable)
-        return [name, entry.frames]
-
-    def _fits(self, buffered: int, entry: _Entry) -> bool:
-        size = sum(record_bytes(record) for record in self._records(entry))
-        return self._at + buffered + size <= self._limits.segment_bytes
+        return encode_record(name, use_id) + frames
 
     def _append(self, buffer: bytearray, outcome: WriteOutcome) -> Iterator[None]:
         if not buffer:
