@@ -22,6 +22,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections.abc import Awaitable, Callable, Mapping
+from typing import assert_never
 
 import msgspec
 
@@ -182,32 +183,32 @@ class AlarmScheduler:
             # The handler's own errors come as outcomes; this is the host's failure.
             outcome = AlarmOutcome.FAILED_UNCOUNTED
         self._instrument.alarm_ran(entry.key, late_ms, outcome.value)
-        if outcome in (AlarmOutcome.FAILED, AlarmOutcome.FAILED_UNCOUNTED):
-            await self._settle_failure(entry, is_counted=outcome is AlarmOutcome.FAILED)
-        else:
-            self._settle(entry)
+        match outcome:
+            case _ if entry.queued is not None:
+                self._settle(entry)  # a newer alarm is before any retry
+            case AlarmOutcome.SUCCEEDED | AlarmOutcome.CANCELLED:
+                self._settle(entry)
+            case AlarmOutcome.DROPPED:
+                await self._settle_by(entry, GiveUp())
+            case AlarmOutcome.FAILED | AlarmOutcome.FAILED_UNCOUNTED:
+                is_counted = outcome is AlarmOutcome.FAILED
+                await self._settle_by(entry, self._plan(entry.retries, is_counted=is_counted))
+            case _:
+                assert_never(outcome)
 
-    async def _settle_failure(self, entry: _Entry, *, is_counted: bool) -> None:
-        if entry.queued is not None:
-            self._settle(entry)
-            return
-        plan = plan_retry(
-            entry.retries, is_counted=is_counted, entropy=self._entropy, limits=self._limits
+    def _plan(self, retries: RetryState, *, is_counted: bool) -> Retry | GiveUp:
+        return plan_retry(
+            retries, is_counted=is_counted, entropy=self._entropy, limits=self._limits
         )
+
+    async def _settle_by(self, entry: _Entry, plan: Retry | GiveUp) -> None:
         if isinstance(plan, GiveUp):
             try:
                 await self._abandon(entry.key, entry.name, entry.scheduled_at_ms)
             except Exception:
                 # It stays scheduled; the world's failure, which does not count.
-                plan = plan_retry(
-                    msgspec.structs.replace(entry.retries, counted_failures=0),
-                    is_counted=False,
-                    entropy=self._entropy,
-                    limits=self._limits,
-                )
-        self._settle_or_retry(entry, plan)
-
-    def _settle_or_retry(self, entry: _Entry, plan: Retry | GiveUp) -> None:
+                retries = msgspec.structs.replace(entry.retries, counted_failures=0)
+                plan = self._plan(retries, is_counted=False)
         if entry.queued is not None or isinstance(plan, GiveUp):
             self._settle(entry)
             return

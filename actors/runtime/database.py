@@ -191,14 +191,19 @@ class Database:
     def is_in_transaction(self) -> bool:
         return self._connection.in_transaction
 
-    def set_authorizer(self, authorizer: Callable[[int, str | None, str | None], int]) -> None:
-        """Ask `authorizer(operation, first, second)` at each compilation of a user's statement,
-        that is, while `is_guarded`; it answers SQLITE_OK, SQLITE_DENY or SQLITE_IGNORE."""
+    def set_authorizer(
+        self, authorizer: Callable[[int, str | None, str | None, str | None], int]
+    ) -> None:
+        """Ask `authorizer(operation, first, second, schema)` at each compilation of a user's
+        statement, that is, while `is_guarded`; it answers SQLITE_OK, SQLITE_DENY or
+        SQLITE_IGNORE."""
 
         def ask(
-            operation: int, first: str | None, second: str | None, _: str | None, __: str | None
+            operation: int, first: str | None, second: str | None, schema: str | None, _: str | None
         ) -> int:
-            return authorizer(operation, first, second) if self.is_guarded else apsw.SQLITE_OK
+            if not self.is_guarded:
+                return apsw.SQLITE_OK
+            return authorizer(operation, first, second, schema)
 
         self._connection.authorizer = ask
 

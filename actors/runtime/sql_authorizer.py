@@ -101,8 +101,9 @@ def begins_transaction(sql: str) -> bool:
     return _TRANSACTION.match(sql) is not None
 
 
-def authorize(operation: int, first: str | None, second: str | None) -> int:
-    """Answer SQLite's question about one operation of a user's statement."""
+def authorize(operation: int, first: str | None, second: str | None, schema: str | None) -> int:
+    """Answer SQLite's question about one operation of a user's statement; `schema` is "main", or
+    "temp", or None where the operation has none."""
     match operation:
         case apsw.SQLITE_FUNCTION:
             is_allowed = second is not None and second.lower() in _FUNCTIONS
@@ -120,6 +121,8 @@ def authorize(operation: int, first: str | None, second: str | None) -> int:
             is_allowed = not is_own_name(second)  # the first is the schema's name
         case _ if operation in _TRANSACTION_OPERATIONS or operation in _TEMPORARY_OPERATIONS:
             is_allowed = False
+        case apsw.SQLITE_INSERT if schema == "temp":
+            is_allowed = False  # what `CREATE TABLE temp.t` asks instead of a temporary operation
         case _:
             is_allowed = not is_own_name(first) and not is_own_name(second)
     return apsw.SQLITE_OK if is_allowed else apsw.SQLITE_DENY

@@ -205,10 +205,21 @@ async def test_case_119_overlapping_cursors(sql: Sql) -> None:
     assert first.to_array() == [{"a": 2}, {"a": 3}]
 
 
-@pytest.mark.parametrize("what", ["TABLE q (a)", "VIEW q AS SELECT 1"])
-async def test_case_120_nothing_temporary(sql: Sql, what: str) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CREATE TEMP TABLE q (a)",
+        "CREATE TEMP VIEW q AS SELECT 1",
+        "CREATE TABLE temp.q (a)",
+        "CREATE VIEW TEMP.q AS SELECT 1",
+        "CREATE TRIGGER temp.q AFTER INSERT ON t BEGIN SELECT 1; END",
+        "CREATE VIRTUAL TABLE temp.q USING fts5(x)",
+    ],
+)
+async def test_case_120_nothing_temporary(sql: Sql, text: str) -> None:
+    sql.exec("CREATE TABLE t (a)")
     with pytest.raises(SqlError, match=REFUSED):
-        sql.exec(f"CREATE TEMP {what}")
+        sql.exec(text)
 
 
 async def test_case_121_a_constraint_leaves_the_object_alive(bench: StorageBench) -> None:

@@ -60,6 +60,7 @@ async def test_case_151_a_dropped_alarm_is_not_retried(tmp_path: Path) -> None:
     office.set(ONE, 0)
     await office.clock.advance_ms(60_000)
     assert len(office.delivered) == 1
+    assert office.abandoned == [0]  # the object deletes its own
     assert office.index.rows() == []
 
 
