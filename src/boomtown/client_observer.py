@@ -37,13 +37,6 @@ class ObserverClient:
         query: Query = {"agent": agent_id, "state": state}
         return _a_list(await self._client.request("GET", f"{self._town}/prs", query=query))
 
-    async def claim_pr(self, session_id: str, pr: str, *, takeover: bool = False) -> dict[str, Any]:
-        """The request with its owner: the session's agent."""
-        path = f"{self._town}/sessions/{quote(session_id, safe='')}/claim-pr"
-        return _an_object(
-            await self._client.request("POST", path, {"pr": pr, "takeover": takeover})
-        )
-
 
 def _an_object(data: Any) -> dict[str, Any]:
     return msgspec.convert(data, dict[str, Any])

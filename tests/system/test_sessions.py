@@ -167,3 +167,20 @@ def test_stmt_C04e_commands_spawn_send_kill_and_roll_back(
     error = decode_json(refused.stderr)
     assert error["code"] == "SESSION_TERMINATED"
     assert error["requestId"]
+
+
+def test_stmt_C04e_spawn_whose_claim_fails_is_rolled_back_and_says_both(
+    sessions: Sessions, tmp_path: Path
+) -> None:
+    wish = ("spawn", "--rig", "app", "--prompt", HANGING, "--claim-pr", "acme/widgets#1")
+    done = cli(sessions.server, *wish, folder=tmp_path)
+    assert done.returncode == 1
+    said = [decode_json(line) for line in done.stdout.splitlines()]
+    assert [line["event"] for line in said] == ["spawned", "rolled_back"]
+    assert (said[1]["deleted"], said[1]["killed"]) == (False, True)
+    error = decode_json(done.stderr)
+    assert error["code"] == said[1]["claim"]["code"] == "PR_RIG_MISMATCH"
+    over = sessions.wait_state(said[0]["id"], "ended")
+    assert over["end_reason"] == "rolled_back"
+    told = sessions.server.data("GET", f"/api/towns/{sessions.town}/feed?topic=session")["events"]
+    assert "session.created" in [event["topic"] for event in told]  # its history stays

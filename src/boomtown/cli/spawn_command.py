@@ -16,6 +16,11 @@ from boomtown.cli.terminal import EXIT_FAILED, Terminal
 from boomtown.cli.town_choice import Place, choose_rig, open_town, town_options
 from boomtown.client import ServerRefused
 from boomtown.client_sessions import SessionsClient
+from boomtown.clock import SystemClock
+
+WORKTREE_WAIT_MS = 180_000  # a first clone may take that long
+LOOK_MS = 250
+OVER = ("ending", "ended")
 
 WISH = (
     click.option("--rig", required=True, help="A rig's id or name."),
@@ -110,7 +115,20 @@ async def _spawn(
         session = await sessions.spawn(idempotency_key=key, rig_id=rig_id, **wish)
         terminal.fact(f"spawned {session['id']} on {session['branch']}", event="spawned", **session)
         if pull_request is not None:
+            await _wait_for_worktree(sessions, session["id"])
             await _claim(sessions, session["id"], pull_request, terminal, takeover=takeover)
+
+
+async def _wait_for_worktree(sessions: SessionsClient, session_id: str) -> None:
+    """Only a session with a worktree can claim; one that ends, or takes too long, is told so by
+    the claim itself."""
+    clock = SystemClock()
+    until_ms = clock.now_ms() + WORKTREE_WAIT_MS
+    while clock.now_ms() < until_ms:
+        session = await sessions.get(session_id)
+        if session["worktree"] is not None or session["state"] in OVER:
+            return
+        await clock.sleep_until_ms(clock.now_ms() + LOOK_MS)
 
 
 async def _claim(
