@@ -151,8 +151,7 @@ def _plan_claim(snapshot: Snapshot, rig: Rig, due: list[Bead]) -> Iterator[Claim
         or refinery.stalled_at_ms is not None
     )
     is_reviewing = any(
-        session.rig_id == rig.rig_id
-        and session.kind in (SessionKind.REVIEW, SessionKind.LANDING)
+        session.rig_id == rig.rig_id and session.kind in (SessionKind.REVIEW, SessionKind.LANDING)
         for session in snapshot.sessions.values()
     )
     if is_taken or is_reviewing:
