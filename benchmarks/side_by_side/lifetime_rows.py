@@ -106,7 +106,10 @@ def _lateness_ms(server: Server, count: int) -> list[float]:
     rang: list[float] = []
     while len(rang) < count and time.monotonic() < ends:
         pause(2)
-        rang = json.loads(server.get("/actors/Bench/first/lateness"))
+        try:
+            rang = json.loads(server.get("/actors/Bench/first/lateness"))
+        except OSError:
+            break  # it has ended, for want of descriptors: what rang before is known
     return rang
 
 
