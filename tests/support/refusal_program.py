@@ -39,7 +39,7 @@ class Trouble(DurableObject):
 
 
 async def _serve(data_dir: Path, config: Path) -> None:
-    flags = {"port": 0, "data_dir": data_dir, "durability": "process", "allow_local_git": True}
+    flags = {"port": 0, "data_dir": data_dir, "allow_local_git": True}
     settings = load_settings(flags=flags, environment={}, config_file=config)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)

@@ -41,6 +41,7 @@ feed_cursors_max = 3
 SILENT_FORGE = "http://127.0.0.1:9"  # nobody listens at the port of `discard`
 SILENT_FORGE_CONFIG = f'[forges."{SILENT_FORGE}"]\n'
 NOW_MS = ManualClock().now_ms()
+READS_MAX = 1_000  # of one database, until nobody writes it meanwhile
 
 Rows = dict[str, list[tuple[Any, ...]]]
 
@@ -202,11 +203,10 @@ class RefusalServer:
         )
 
     def _rows(self, path: Path) -> Rows:
-        log = path.with_name(path.name + "-wal")
-        parts = [file.read_bytes() if file.exists() else b"" for file in (path, log)]
-        digest = hashlib.blake2b(b"".join(parts) + str(len(parts[0])).encode()).hexdigest()
+        database, log = read_still((path, path.with_name(path.name + "-wal")))
+        digest = hashlib.blake2b(database + log + str(len(database)).encode()).hexdigest()
         if digest not in self._known_rows:
-            self._known_rows[digest] = read_rows(*parts)
+            self._known_rows[digest] = read_rows(database, log)
         return self._known_rows[digest]
 
     def _send_raw(self, sent: bytes) -> Reply:
@@ -216,6 +216,24 @@ class RefusalServer:
             answer = http.client.HTTPResponse(connection)
             answer.begin()
             return _reply(answer)
+
+
+def read_still(paths: tuple[Path, Path]) -> tuple[bytes, bytes]:
+    """Both files as they were at one instant: the server may be moving its log into the database,
+    which changes no row."""
+    for _ in range(READS_MAX):
+        before = [_stamp(path) for path in paths]
+        first, second = (path.read_bytes() if path.exists() else b"" for path in paths)
+        if [_stamp(path) for path in paths] == before:
+            return first, second
+    raise AssertionError(f"{paths[0]} does not come to rest")
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    if not path.exists():
+        return 0, 0
+    found = path.stat()
+    return found.st_mtime_ns, found.st_size
 
 
 def read_rows(database: bytes, log: bytes) -> Rows:
