@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from boomtown.sim.choices import Choices
 from boomtown.sim.virtual_loop import VirtualLoop, run_virtually
 from support.gate_cases_constructs import CASES as CONSTRUCT_CASES
 from support.gate_cases_ends import CASES as END_CASES
+from support.gate_cases_hosts import CASES as HOST_CASES
+from support.gate_cases_hosts import HostCase, run_host_case
 from support.gate_cases_order import CASES as ORDER_CASES
 from support.gate_world import Case, GateWorld
 
@@ -49,6 +53,16 @@ def test_case_holds_in_the_plain_order(case: Case) -> None:
 def test_case_holds_under_every_order(case: Case) -> None:
     for seed in range(SEEDS):
         run_case(case, Choices(seed=seed))
+
+
+@pytest.mark.parametrize("case", HOST_CASES, ids=lambda case: case.__name__)
+def test_host_case_holds_under_every_order(case: HostCase, tmp_path: Path) -> None:
+    async def main(loop: VirtualLoop) -> None:
+        await run_host_case(case, tmp_path)
+
+    run_virtually(main, Choices(seed=0, plan={}))
+    for seed in range(SEEDS):
+        run_virtually(main, Choices(seed=seed))
 
 
 def test_every_exempt_case_is_still_a_case() -> None:
