@@ -2,9 +2,10 @@
 
 Theory of operation (durable-actors 2.2). A section waits its turn in the scope of the turn that
 asked for it, before ordinary waiters. While it runs it holds that scope, and its own tasks, timers
-and I/O are delivered in a scope of its own. When it ends well the caller resumes in the very turn
-in which it ended, before any queued event, and the hold ends with that turn. When it fails, or
-runs too long, the object is reset: the code that waits for it never goes on.
+and I/O are delivered in a scope of its own. When it ends well what was written is committed, and
+the caller resumes in the very turn in which it ended, before any queued event; the hold ends with
+that turn. When it fails, or runs too long, the object is reset: the code that waits for it never
+goes on, and what was written since the last commit is lost.
 """
 
 from __future__ import annotations
@@ -92,6 +93,9 @@ class _Section:
             return
         finally:
             self._timer.cancel()
+        if gates.is_dirty:
+            with gates.hook.outside_turn():  # as at the end of a turn, but this one goes on
+                gates.commit()
         if gates.broken is not None:
             return
         assert self._scope.parent is not None

@@ -288,7 +288,7 @@ class ObjectGates:
     def _end_turn(self, entered: Scope) -> None:
         self.hook.turn = None
         if self.is_dirty:
-            self._commit()
+            self.commit()
         if self._settled:
             settled, self._settled = self._settled, []
             for reply, value, error in settled:
@@ -306,7 +306,8 @@ class ObjectGates:
             if self.scope is not entered:
                 entered.pump()
 
-    def _commit(self) -> None:
+    def commit(self) -> None:
+        """Have what the turn has written so far committed; what it writes later is another."""
         self.is_dirty = False
         if self.broken is not None:
             return

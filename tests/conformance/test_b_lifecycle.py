@@ -101,6 +101,13 @@ async def test_case_033_a_section_returns_its_value(world: CounterWorld) -> None
     assert await world.counters.get_by_name("a").block() == "value"
 
 
+async def test_the_end_of_a_section_is_a_commit(world: CounterWorld) -> None:
+    """As in workerd, where it passes through the event loop, also when nothing was awaited."""
+    with pytest.raises(DurableObjectError):
+        await world.counters.get_by_name("a").put_around_a_section_and_abort()
+    assert await world.counters.get_by_name("a").stored() == ["before", "inside"]
+
+
 async def test_case_026_040_idle_objects_are_evicted_and_busy_ones_are_not(
     world: CounterWorld,
 ) -> None:

@@ -72,6 +72,18 @@ class Counter(DurableObject):
 
         return await self.ctx.block_concurrency_while(section)
 
+    async def put_around_a_section_and_abort(self) -> None:
+        async def section() -> None:
+            await self.ctx.storage.put("inside", 2)
+
+        await self.ctx.storage.put("before", 1)
+        await self.ctx.block_concurrency_while(section)
+        await self.ctx.storage.put("after", 3)
+        self.ctx.abort("x")
+
+    async def stored(self) -> list[str]:
+        return list(await self.ctx.storage.list())
+
     async def survive_a_section(self, reason: str | None) -> None:
         """Try to live on after a section that fails, for `reason`."""
 
