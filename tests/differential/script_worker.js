@@ -7,7 +7,7 @@ import { DurableObject } from "cloudflare:workers";
 
 const ALARM_WAIT_MS = 3_000;
 
-function fromTagged([kind, content]) {
+export function fromTagged([kind, content]) {
   switch (kind) {
     case "undefined": return undefined;
     case "null": return null;
@@ -25,7 +25,7 @@ function fromTagged([kind, content]) {
   }
 }
 
-function toTagged(value) {
+export function toTagged(value) {
   if (value === undefined || value === null) return ["null"];
   switch (typeof value) {
     case "boolean": return ["bool", value];
@@ -64,7 +64,7 @@ function hexOf(bytes) {
   return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-function failure(error) {
+export function failure(error) {
   const code = /SQLITE_[A-Z]+/.exec(error.message ?? "");
   return { error: error.name, code: code ? code[0] : null, message: error.message };
 }
@@ -257,7 +257,7 @@ export class Script extends DurableObject {
   }
 }
 
-async function runCall(stub, call) {
+export async function runCall(stub, call) {
   try {
     if (call.wait_alarm) return { results: JSON.parse(await stub.alarmResults()) };
     return { results: JSON.parse(await stub.run(JSON.stringify(call.operations))) };

@@ -1,8 +1,9 @@
-"""`make conformance`: every generated script on workerd and on this runtime.
+"""`make conformance`: the scripts of single cases and every generated one, on workerd and here.
 
-Writes docs/conformance.json: the seeds, the scripts' hashes and how often each operation ran.
-Exit status 1 where the sides differ, with the smallest script that shows it; 0 without npm, with a
-message, since nothing was compared. `support.conformance_run [count] [first seed]`.
+Writes docs/conformance.json: the cases, the seeds, the scripts' hashes and how often each
+operation ran; and tests/differential/case_results.json, what workerd said to the cases. Exit
+status 1 where the sides differ, with the case or the smallest script that shows it; 0 without npm,
+with a message, since nothing was compared. `support.conformance_run [count] [first seed]`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import logging
 import signal
 import sys
 import tempfile
@@ -17,6 +19,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from support.case_comparison import CaseSide, different_cases, run_cases, write_recorded
+from support.case_scripts import CASES
+from support.case_sides import open_runtime_cases
 from support.conformance_comparison import Difference, find_difference, shrink
 from support.conformance_scripts import make_script, operation_counts, script_hash
 from support.conformance_sides import (
@@ -51,6 +56,19 @@ def report(name: str, difference: Difference) -> None:
     print(f"  boomtown: {json.dumps(difference.actual)}")
 
 
+async def compare_cases(expected: CaseSide, actual: CaseSide) -> int:
+    """How many cases differ; says each. What the first side said is recorded if none does."""
+    wanted, got = await run_cases(expected), await run_cases(actual)
+    differing = different_cases(wanted, got)
+    for number in differing:
+        print(f"case {number} differs")
+        print(f"  workerd: {json.dumps(wanted[number])}")
+        print(f"  boomtown: {json.dumps(got[number])}")
+    if not differing:
+        write_recorded(wanted)
+    return len(differing)
+
+
 def make_record(*, first: int, count: int) -> dict[str, Any]:
     """What docs/conformance.json says of the scripts of these seeds; needs no workerd."""
     counts: Counter[str] = Counter()
@@ -63,6 +81,7 @@ def make_record(*, first: int, count: int) -> dict[str, Any]:
     return {
         "workerd": WORKERD_VERSION,
         "compatibility_date": COMPATIBILITY_DATE,
+        "cases": {f"{number:03}": script_hash(script) for number, script in CASES.items()},
         "first_seed": first,
         "scripts": count,
         "script_hashes": {
@@ -77,6 +96,7 @@ def make_record(*, first: int, count: int) -> dict[str, Any]:
 
 async def run(*, first: int, count: int) -> int:
     """The exit status. A SIGTERM cancels the run, so that workerd is ended with it."""
+    logging.disable()  # handlers that fail on purpose would be told one by one
     this = asyncio.current_task()
     assert this is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
@@ -88,14 +108,16 @@ async def run(*, first: int, count: int) -> int:
         async with (
             open_workerd(program, Path(folder) / "workerd") as workerd,
             open_runtime(Path(folder) / "runtime") as runtime,
+            open_runtime_cases(Path(folder) / "cases") as cases,
         ):
-            differences = await compare_scripts(workerd, runtime, first=first, count=count)
+            differences = await compare_cases(workerd, cases)
+            differences += await compare_scripts(workerd, runtime, first=first, count=count)
     if differences:
         print(f"conformance: {differences} differences")
         return 1
     record = make_record(first=first, count=count)
     print(
-        f"conformance: {count} scripts with {record['operations']} operations, "
+        f"conformance: {len(CASES)} cases, {count} scripts with {record['operations']} operations, "
         f"no difference from workerd {WORKERD_VERSION}"
     )
     if (first, count) == (0, SCRIPTS):

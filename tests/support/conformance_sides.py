@@ -30,6 +30,7 @@ from support.workerd_program import install_workerd as install_workerd
 Call = dict[str, Any]
 Answer = dict[str, Any]
 
+WORKERS = ("case_worker.js", "script_worker.js")
 CONFIG = """
 using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
@@ -40,11 +41,22 @@ const config :Workerd.Config = (
   sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")],
 );
 const worker :Workerd.Worker = (
-  modules = [(name = "script_worker.js", esModule = embed "script_worker.js")],
+  modules = [
+    (name = "case_worker.js", esModule = embed "case_worker.js"),
+    (name = "script_worker.js", esModule = embed "script_worker.js"),
+  ],
   compatibilityDate = "%s",
-  durableObjectNamespaces = [(className = "Script", uniqueKey = "script", enableSql = true)],
+  durableObjectNamespaces = [
+    (className = "Script", uniqueKey = "script", enableSql = true),
+    (className = "Case", uniqueKey = "case", enableSql = true),
+    (className = "Plain", uniqueKey = "plain", enableSql = true),
+  ],
   durableObjectStorage = (localDisk = "disk"),
-  bindings = [(name = "SCRIPT", durableObjectNamespace = "Script")],
+  bindings = [
+    (name = "SCRIPT", durableObjectNamespace = "Script"),
+    (name = "CASE", durableObjectNamespace = "Case"),
+    (name = "PLAIN", durableObjectNamespace = "Plain"),
+  ],
 );
 """
 
@@ -105,7 +117,15 @@ class WorkerdSide:
         self._url = url
 
     async def run(self, name: str, calls: list[Call]) -> list[Answer]:
-        async with self._session.post(self._url, json={"name": name, "calls": calls}) as response:
+        return await self._post("", name, calls)
+
+    async def run_case(self, name: str, calls: list[Call]) -> list[Answer]:
+        """What each call of a single case's script said (case_operations.py)."""
+        return await self._post("case", name, calls)
+
+    async def _post(self, path: str, name: str, calls: list[Call]) -> list[Answer]:
+        body = {"name": name, "calls": calls}
+        async with self._session.post(f"{self._url}{path}", json=body) as response:
             response.raise_for_status()
             answers: list[Answer] = await response.json()
             return answers
@@ -116,8 +136,8 @@ async def open_workerd(program: Path, folder: Path) -> AsyncGenerator[WorkerdSid
     """workerd with its files in `folder`; its port is told through a pipe."""
     disk = folder / "disk"
     disk.mkdir(parents=True)
-    worker = ROOT / "tests" / "differential" / "script_worker.js"
-    (folder / "script_worker.js").write_text(worker.read_text())
+    for worker in WORKERS:
+        (folder / worker).write_text((ROOT / "tests" / "differential" / worker).read_text())
     config = folder / "config.capnp"
     config.write_text(CONFIG % COMPATIBILITY_DATE)
     reading, writing = os.pipe()
