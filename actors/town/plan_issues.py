@@ -115,6 +115,8 @@ def _plan_claims(
     config = effective(snapshot.town.config, rig.config)
     places = min(config.max_polecats_per_rig, limits.polecats_per_rig_max)
     places -= _count_busy(snapshot, rig.rig_id)
+    if places <= 0:  # as usual in a large town: no need to look at its beads
+        return
     free = _free_polecats(snapshot, rig.rig_id)
     due = (
         bead
@@ -123,7 +125,7 @@ def _plan_claims(
         and is_dispatchable(snapshot, bead)
         and claimable_at_ms(snapshot, bead, limits=limits) <= now_ms
     )
-    for bead in sorted(due, key=_order)[: max(places, 0)]:
+    for bead in sorted(due, key=_order)[:places]:
         agent_id = _pick(free, bead.assignee_agent_id)
         if agent_id is not None:
             del free[agent_id]

@@ -22,7 +22,7 @@ from typing import TypeVar
 import msgspec
 
 from boomtown.actors.town.actions import Action
-from boomtown.actors.town.alarm_time import next_alarm_at
+from boomtown.actors.town.alarm_time import next_alarm_at, next_due_at
 from boomtown.actors.town.apply_actions import apply_action
 from boomtown.actors.town.apply_events import apply_event
 from boomtown.actors.town.effects import prune_effects
@@ -111,6 +111,7 @@ def run_tick(
     outcome = phase("apply", lambda: _apply_all(tx, actions), _Applied())
     # Reading is the dearest part of a tick: where nothing was applied, what was read still holds.
     after = look("read", lambda: read_snapshot(tx), None) if actions else before
+    is_planned = not actions and "plan" not in failed_phases  # of `after`: nothing to do now
     moved = phase("patrol", lambda: _patrol(tx, after), 0)
     if moved:
         after = look("read", lambda: read_snapshot(tx), None)
@@ -127,7 +128,11 @@ def run_tick(
         failed=outcome.failed,
         violations=violations,
         pending_events=look("depth", lambda: count_pending(tx)[0], 0),
-        next_alarm_at_ms=look("arm", lambda: _next_alarm_at(tx, after, moved), soon_ms),
+        next_alarm_at_ms=look(
+            "arm",
+            lambda: _next_alarm_at(tx, after, moved=moved, is_planned=is_planned),
+            soon_ms,
+        ),
         failed_phases=tuple(failed_phases),
         effects=effects,
     )
@@ -217,12 +222,15 @@ def _count(
             bump_counter(tx, name, by=by)
 
 
-def _next_alarm_at(tx: TownTransaction, after: Snapshot | None, moved: int) -> int:
+def _next_alarm_at(
+    tx: TownTransaction, after: Snapshot | None, *, moved: int, is_planned: bool
+) -> int:
     if moved:  # what a patrol decided may let it decide more
         return tx.now_ms + tx.limits.alarm_inbox_ms
     if after is None:  # the town cannot be read: look again soon
         return tx.now_ms + tx.limits.alarm_active_ms
-    return next_alarm_at(after, tx.now_ms, tx.limits)
+    next_at = next_due_at if is_planned else next_alarm_at
+    return next_at(after, tx.now_ms, tx.limits)
 
 
 def _tag(action: Action) -> str:
