@@ -154,8 +154,9 @@ class Storage:
         allow_unconfirmed: bool = False,
     ) -> Ready[None]:
         """Write one key, or all entries of a mapping or none. Entries whose value is
-        msgspec.UNSET are skipped. The value is copied now. Raises DataCloneError where one cannot
-        be kept, TypeError for a key that is no text."""
+        msgspec.UNSET are skipped; a mapping without entries is a write too, as in workerd. The
+        value is copied now. Raises DataCloneError where one cannot be kept, TypeError for a key
+        that is no text."""
         self._transactions.check("storage.put")
         if isinstance(key, str):
             if value is msgspec.UNSET:
@@ -167,8 +168,7 @@ class Storage:
         entries = {
             each: encode_value(item) for each, item in key.items() if item is not msgspec.UNSET
         }
-        if entries:
-            self._table.put_all(entries, is_confirmed=not allow_unconfirmed)
+        self._table.put_all(entries, is_confirmed=not allow_unconfirmed)
         return Ready(None)
 
     def delete(self, key: str | Sequence[str], /, *, allow_unconfirmed: bool = False) -> Ready[int]:

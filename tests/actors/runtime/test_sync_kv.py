@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -46,6 +47,16 @@ async def test_a_value_that_cannot_be_kept_changes_nothing(tmp_path: Path) -> No
         bench.storage.put({"a": 1, "b": object()})
     assert await bench.storage.list() == {}
     assert not bench.gate.wants_commit
+
+
+async def test_putting_nothing_is_a_write_as_in_workerd(tmp_path: Path) -> None:
+    bench = StorageBench(tmp_path)
+    await bench.storage.put({"a": msgspec.UNSET})
+    assert bench.gate.wants_commit
+    listing = bench.storage.kv.list()
+    bench.storage.kv.list()
+    with pytest.raises(RuntimeError, match="newer"):  # the table is there
+        next(listing)
 
 
 @given(prefix=TEXT, other=TEXT)
