@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections import deque
 from pathlib import Path
 
 import pytest
 
+from boomtown.actors.runtime.loop_hook import Microtask
+from boomtown.actors.runtime.object_gates import ObjectGates
 from boomtown.sim.choices import Choices
-from boomtown.sim.virtual_loop import VirtualLoop, run_virtually
+from boomtown.sim.virtual_loop import Hang, VirtualLoop, run_virtually
 from support.gate_cases_constructs import CASES as CONSTRUCT_CASES
 from support.gate_cases_ends import CASES as END_CASES
 from support.gate_cases_hosts import CASES as HOST_CASES
 from support.gate_cases_hosts import HostCase, run_host_case
 from support.gate_cases_order import CASES as ORDER_CASES
+from support.gate_cases_order import (
+    gate_02_gathered_reads_stay_in_the_turn,
+    gate_03_groups_after_real_io_stay_in_the_turn,
+    gate_14_an_outside_handler_answers_a_section,
+    gate_15_nothing_runs_between_a_set_and_its_waiter,
+)
 from support.gate_world import Case, GateWorld
 
 SEEDS = 20
@@ -63,6 +72,42 @@ def test_host_case_holds_under_every_order(case: HostCase, tmp_path: Path) -> No
     run_virtually(main, Choices(seed=0, plan={}))
     for seed in range(SEEDS):
         run_virtually(main, Choices(seed=seed))
+
+
+class NoMicrotasks(deque[Microtask]):
+    """Instead of keeping what is to run in the present turn, sends it through the gate."""
+
+    def __init__(self, gates: ObjectGates) -> None:
+        super().__init__()
+        self._gates = gates
+
+    def append(self, microtask: Microtask, /) -> None:
+        task, callback, args, context = microtask
+        call_soon = self._gates.hook.call_soon
+        if task is None:
+            call_soon(callback, *args, context=context)
+        else:
+            call_soon(self._gates.enter, task, callback, args, context)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        gate_02_gathered_reads_stay_in_the_turn,
+        gate_03_groups_after_real_io_stay_in_the_turn,
+        gate_14_an_outside_handler_answers_a_section,
+        gate_15_nothing_runs_between_a_set_and_its_waiter,
+    ],
+    ids=lambda case: case.__name__,
+)
+def test_gate_41_without_microtasks_it_fails(case: Case) -> None:
+    async def main(loop: VirtualLoop) -> None:
+        world = GateWorld()
+        world.object.gates.microtasks = NoMicrotasks(world.object.gates)
+        await case(world)
+
+    with pytest.raises((AssertionError, Hang)):
+        run_virtually(main, Choices(seed=0, plan={}))
 
 
 def test_every_exempt_case_is_still_a_case() -> None:

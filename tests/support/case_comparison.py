@@ -24,7 +24,7 @@ Answer = dict[str, Any]
 class CaseSide(Protocol):
     """Something that runs the scripts of single cases."""
 
-    async def run_case(self, name: str, script: Script) -> list[Answer]:
+    async def run_case(self, name: str, calls: Script) -> list[Answer]:
         """What each call of the script said; `name` is its objects', and new."""
         ...
 

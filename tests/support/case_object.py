@@ -91,11 +91,13 @@ class Case(Script):
             case "own_name":
                 return to_tagged(self.ctx.id.name)
             case "log":
-                return to_tagged(self._words.append(operation["word"]))
+                self._words.append(operation["word"])
+                return to_tagged(None)
             case "read_log":
                 return to_tagged(self._words)
             case "background":
-                return to_tagged(self.ctx.wait_until(self._do_later(operation["body"])))
+                self.ctx.wait_until(self._do_later(operation["body"]))
+                return to_tagged(None)
             case "timer":
                 asyncio.get_running_loop().create_task(self._tick(operation["word"]))
                 return to_tagged(None)
@@ -148,7 +150,7 @@ class Case(Script):
                 older, newer = sql.exec(operation["text"]), sql.exec(operation["text"])
                 return to_tagged([older.next(), newer.to_array(), older.to_array()])
             case "size_in_pages":
-                page_size = sql.exec("PRAGMA page_size").one()["page_size"]
+                page_size: Any = sql.exec("PRAGMA page_size").one()["page_size"]
                 return to_tagged(sql.database_size / page_size)
             case _:
                 return super()._perform_sync(operation)

@@ -95,7 +95,8 @@ class CaseRun:
                 self._clients[step["as"]] = response.web_socket
                 return to_tagged(None)
             case "send":
-                return to_tagged(self._clients[step["to"]].send(from_tagged(step["value"])))
+                self._clients[step["to"]].send(from_tagged(step["value"]))
+                return to_tagged(None)
             case "receive":
                 client = self._clients[step["of"]]
                 heard = await client.receive()
@@ -105,7 +106,8 @@ class CaseRun:
                 assert event is not None
                 return to_tagged([event.code, event.reason, event.was_clean])
             case "close":
-                return to_tagged(self._clients[step["to"]].close(step["code"], step["reason"]))
+                self._clients[step["to"]].close(step["code"], step["reason"])
+                return to_tagged(None)
             case _:
                 (result,) = (await run(stub, [step]))["results"]
                 if "error" in result:
@@ -202,11 +204,11 @@ class RuntimeCases:
         self._clock = clock
         self._plans = plans
 
-    async def run_case(self, name: str, script: Script) -> list[Answer]:
+    async def run_case(self, name: str, calls: Script) -> list[Answer]:
         run = CaseRun(
             self._host.namespace("Case"), self._host.namespace("Plain"), self._clock, self._plans
         )
-        return [answer for call in script for answer in await run.answers(name, call)]
+        return [answer for call in calls for answer in await run.answers(name, call)]
 
 
 @asynccontextmanager

@@ -34,8 +34,19 @@ from boomtown.testing.manual_clock import run_passes
 from support.memory_backend import MemoryBackend
 
 TOLD = contextvars.ContextVar("told", default="nothing")
-CROSSING = (None, True, 2**200, 1.5, "text", b"\xff", [1, [2]], {"a": {(1, "b"): 2}}, (1,), {1})
-NOT_CROSSING = (bytearray(b"x"), 1j, ValueError("x"), object(), lambda: None)
+CROSSING: tuple[Any, ...] = (
+    None,
+    True,
+    2**200,
+    1.5,
+    "text",
+    b"\xff",
+    [1, [2]],
+    {"a": {(1, "b"): 2}},
+    (1,),
+    {1},
+)
+NOT_CROSSING: tuple[Any, ...] = (bytearray(b"x"), 1j, ValueError("x"), object(), lambda: None)
 
 
 class Slow(DurableObject):
@@ -60,8 +71,8 @@ class Slow(DurableObject):
 
     async def web_socket_message(self, ws: WebSocket, message: str | bytes) -> None:
         await self.ctx.storage.put("said", message)
-        ws.send(f"{message} one")
-        ws.send(f"{message} two")
+        for what in ("one", "two"):
+            ws.send(f"{message!s} {what}")
 
     async def note(self, what: str) -> None:
         self.env.LOG.append(what)

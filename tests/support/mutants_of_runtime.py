@@ -9,6 +9,11 @@ _OF_COMMITS = "tests/actors/runtime/test_commit_path.py::test_"
 _OF_OUTPUT = "tests/conformance/test_d_writes.py::test_"
 _OF_ALARMS = "tests/conformance/test_g_alarms.py::test_case_"
 _OF_A_CRASH = "tests/actors/runtime/test_object_alarm.py::test_a_crash"
+_IN_A_TURN = (
+    "gate_02_gathered_reads_stay_in_the_turn",
+    "gate_03_groups_after_real_io_stay_in_the_turn",
+    "gate_15_nothing_runs_between_a_set_and_its_waiter",
+)
 
 RUNTIME_MUTANTS: tuple[Mutant, ...] = (
     Mutant(
@@ -109,6 +114,20 @@ RUNTIME_MUTANTS: tuple[Mutant, ...] = (
         tests=(
             f"{_OF_ALARMS}135_an_earlier_alarm_is_registered_before_the_commit",
             f"{_OF_ALARMS}137_earlier_moves_in_flight_become_one_commit",
+        ),
+    ),
+    Mutant(
+        name="runtime-microtasks",
+        defect="a task that the object's own turn wakes waits at the gate, behind other events",
+        edits=(
+            Edit(
+                "actors/runtime/loop_hook.py",
+                "            if hook.turn is owner and (args or not task.is_started):\n",
+                "            if hook.turn is owner and owner.capturing is task:\n",
+            ),
+        ),
+        tests=tuple(
+            f"tests/actors/runtime/test_gates.py::test_gate[{case}-asyncio]" for case in _IN_A_TURN
         ),
     ),
 )

@@ -15,7 +15,7 @@ from support.gate_cases_hosts import CASES, REAL_LOOP_CASES, HostCase, run_host_
 @pytest.mark.parametrize(
     "new_loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"]
 )
-@pytest.mark.parametrize("case", (*CASES, *REAL_LOOP_CASES), ids=lambda case: case.__name__)
+@pytest.mark.parametrize("case", [*CASES, *REAL_LOOP_CASES], ids=lambda case: case.__name__)
 def test_gate(
     case: HostCase, new_loop: Callable[[], asyncio.AbstractEventLoop], tmp_path: Path
 ) -> None:
