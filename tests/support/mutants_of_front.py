@@ -5,8 +5,10 @@ from __future__ import annotations
 from support.mutation import Edit, Mutant
 
 _AUTHORIZATION = "http/authorization.py"
+_ERROR_RESPONSES = "http/error_responses.py"
 _ROUTE_TABLE = "http/route_table.py"
 _OF_ACCESS = "tests/http/test_authorization.py::test_"
+_OF_ERRORS = "tests/http/test_error_responses.py::test_stmt_C08_"
 _OF_ROUTES = "tests/http/test_route_table.py::test_"
 
 FRONT_MUTANTS: tuple[Mutant, ...] = (
@@ -75,5 +77,61 @@ FRONT_MUTANTS: tuple[Mutant, ...] = (
             ),
         ),
         tests=(f"{_OF_ACCESS}a_container_that_names_no_agent_is_refused[other_agent]",),
+    ),
+    Mutant(
+        name="refusal-keeps-writes",
+        defect="a refused command keeps what it wrote before it knew",
+        edits=(
+            Edit(
+                "actors/town/execution.py",
+                "        return tx.in_savepoint(work)\n",
+                "        return work()\n",
+            ),
+        ),
+        tests=(
+            "tests/refusals/test_refusals.py::test_a_refusal_is_whole_and_changes_nothing"
+            "[DEPENDENCY_CYCLE-beads_in_a_ring_and_another_title]",
+        ),
+    ),
+    Mutant(
+        name="refusal-lost-in-wrapper",
+        defect="a refusal that a foreign error wraps is a fault",
+        edits=(
+            Edit(
+                _ERROR_RESPONSES,
+                "            wrapped = _find_wrapped(error)\n",
+                "            wrapped = None\n",
+            ),
+        ),
+        tests=(f"{_OF_ERRORS}a_wrapped_refusal_keeps_its_code_and_says_nothing_of_its_wrapper",),
+    ),
+    Mutant(
+        name="fault-told",
+        defect="a fault's own words are shown to whoever asked",
+        edits=(
+            Edit(
+                _ERROR_RESPONSES,
+                "            return _fault() if wrapped is None else",
+                "            told = Refusal(ErrorCode.INTERNAL_ERROR, str(error))\n"
+                "            fault = Failure(refusal=told, is_fault=True)\n"
+                "            return fault if wrapped is None else",
+            ),
+        ),
+        tests=(f"{_OF_ERRORS}what_is_no_refusal_stays_a_fault[unknown]",),
+    ),
+    Mutant(
+        name="refusal-on-standard-output",
+        defect="a program reads a refusal of workers as an answer",
+        edits=(
+            Edit(
+                "src/boomtown/cli/hire_command.py",
+                " != ErrorCode.AGENT_HAS_WORKERS or place.as_json:\n",
+                " != ErrorCode.AGENT_HAS_WORKERS:\n",
+            ),
+        ),
+        tests=(
+            "tests/refusals/test_command_line.py::"
+            "test_stmt_C08_a_refused_command_says_what_the_server_said[dismiss_a_boss]",
+        ),
     ),
 )
