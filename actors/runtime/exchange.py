@@ -26,11 +26,11 @@ class Headers:
 
     def __init__(self, pairs: Headers | Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> None:
         source: Any = pairs
-        if type(source) is Headers:
-            source = source._pairs
+        if type(pairs) is Headers:
+            source = pairs._pairs
         # Asked last: an abstract class takes longer to ask than all of the rest.
-        elif type(source) is not tuple and isinstance(source, Mapping):
-            source = cast("Mapping[str, str]", source).items()
+        elif type(pairs) is not tuple and isinstance(pairs, Mapping):
+            source = cast("Mapping[str, str]", pairs).items()
         self._pairs: list[tuple[str, str]] = list(source)
 
     def find(self, name: str) -> str | None:
