@@ -11,6 +11,7 @@ import pytest
 from support.case_comparison import different_cases, read_recorded, run_case
 from support.case_scripts import CASES
 from support.case_sides import open_runtime_cases
+from support.conformance_sides import ROOT
 
 RECORDED = read_recorded()
 
@@ -24,6 +25,8 @@ async def test_workerd_said_the_same(number: int, tmp_path: Path) -> None:
 def test_a_hundred_cases_were_run_on_workerd_at_least() -> None:
     assert list(RECORDED) == [f"{number:03}" for number in CASES]
     assert len(RECORDED) >= 100
+    page = (ROOT / "docs" / "conformance.md").read_text()
+    assert f"{len(RECORDED)} of the cases have a script of their own" in page
 
 
 def test_every_case_answers_something() -> None:
