@@ -4,8 +4,9 @@
 step by who runs them (a command, a tick, an effect's worker) and resets the object behind the one
 that is armed: it was executed and is not committed, the turn is lost whole, as by a kill, and the
 next call makes the object again from its file. A death between two reads is no other than the one
-behind the write before them. Alarms do nothing here: the sweep ticks by hand, so that a step is
-one call and no more.
+behind the write before them. Where a forge is asked, each of its answers is a point too
+(crash_forge.py). Alarms do nothing here: the sweep ticks by hand, so that a step is one call and
+no more.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-import msgspec
+from typing import Any, Self
 
 from boomtown.actors import AlarmInfo, DurableObjectState, Env
 from boomtown.actors.runtime.runtime_errors import DurableObjectError
 from boomtown.actors.town.commands import Caller, Command, CommandRequest
+from boomtown.actors.town.commands_of_roster import UseGateway
 from boomtown.actors.town.questions import CheckInvariants
+from boomtown.actors.town.roster_views import GatewayView
 from boomtown.actors.town.transaction import Sql, SqlCursor, TownTransaction
 from boomtown.actors.town.views import Answer, ListView
 from boomtown.entropy import Entropy, SeededEntropy
@@ -33,11 +34,18 @@ from boomtown.testing.manual_clock import run_passes
 from support.town_world import OPERATOR, OpenTown, TownWorld
 
 COMMAND, TICK, EFFECT, RESTORE = "command", "tick", "effect", "restore"
+REQUEST = "request"  # to a forge, by a command or by an effect's worker
 _READS = ("SELECT", "WITH")
 _TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name"
 # The worker's effect is pending again, and at most a few others are before it.
 TICKS_TO_RECOVER = 4
-_UNFINISHED = "SELECT kind FROM effects WHERE state != 'answered'"
+# But the next question to a forge, whose time has not come.
+_UNFINISHED = (
+    "SELECT kind FROM effects WHERE state != 'answered'"
+    " AND NOT (kind IN ('poll_repository', 'check_forges') AND state = 'pending'"
+    " AND due_at_ms > ?)"
+)
+_ONE_EACH = TownLimits(effects_in_flight_max=1, patrol_polls_max=1)
 
 
 class CrashPlan:
@@ -45,6 +53,7 @@ class CrashPlan:
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
+        self.reasons: set[str] = set()  # every action that any tick has carried out
         self.has_fired = False
         self._armed: tuple[str, int] | None = None
 
@@ -90,6 +99,16 @@ class DeadlySql:
         return cursor
 
 
+class DeadlyTransaction(TownTransaction, frozen=True, kw_only=True):
+    """Notes what is done, besides."""
+
+    plan: CrashPlan
+
+    def because(self, reason: str) -> TownTransaction:
+        self.plan.reasons.add(reason)
+        return super().because(reason)
+
+
 class CrashingTown(OpenTown):
     """`env` brings CRASHES besides."""
 
@@ -129,8 +148,10 @@ class CrashingTown(OpenTown):
         def die() -> None:
             self.ctx.abort("The process dies here")
 
-        sql = DeadlySql(tx.sql, self.env.CRASHES, self._label, die)
-        return msgspec.structs.replace(tx, sql=sql)
+        plan = self.env.CRASHES
+        parts: dict[str, Any] = {name: getattr(tx, name) for name in tx.__struct_fields__}
+        parts["sql"] = DeadlySql(tx.sql, plan, self._label, die)
+        return DeadlyTransaction(**parts, plan=plan)
 
 
 class CrashWorld(TownWorld):
@@ -142,9 +163,9 @@ class CrashWorld(TownWorld):
         self.plan = CrashPlan()
         self._copy_dir = data_dir.with_name(f"{data_dir.name}-copy")
         self._copied: dict[str, Any] = {}
-        super().__init__(data_dir, limits=TownLimits(effects_in_flight_max=1))
+        super().__init__(data_dir, limits=_ONE_EACH)
 
-    async def __aenter__(self) -> CrashWorld:
+    async def __aenter__(self) -> Self:
         await self._host.start()
         return self
 
@@ -196,6 +217,10 @@ class CrashWorld(TownWorld):
         """What was saved is not needed any more."""
         shutil.rmtree(self._copy_dir)
 
+    async def unfinished(self) -> list[str]:
+        """The kinds of the effects that ought to have been carried out by now."""
+        return [str(kind) for (kind,) in await self.rows(_UNFINISHED, self.clock.now_ms())]
+
     async def broken_invariants(self) -> list[str]:
         """The names of those that do not hold."""
         view = await self.query(CheckInvariants())
@@ -219,8 +244,14 @@ class TracedWalk:
         assert answer is not None
         assert answer.refusal is None, answer.refusal
         self.commands.add(type(command))
-        self._note((COMMAND,))
+        self._note((COMMAND, REQUEST))
         return answer.view
+
+    async def deed(self, command: UseGateway, caller: Caller) -> GatewayView:
+        """What the gateway does at a forge."""
+        view: GatewayView = await self.command(command, caller)
+        assert view.refusal is None, view.refusal
+        return view
 
     async def end(self, command: Command, caller: Caller) -> None:
         """A command after which no town answers."""
@@ -230,7 +261,7 @@ class TracedWalk:
         """One tick, and the worker of at most one effect."""
         self.world.plan.begin()
         await self.world.try_tick()
-        self._note((TICK, EFFECT))
+        self._note((TICK, EFFECT, REQUEST))
 
     def _note(self, labels: tuple[str, ...]) -> None:
         plan = self.world.plan
@@ -262,6 +293,45 @@ class SweptWalk:
         self._step += 1
         return answer.view
 
+    async def deed(self, command: UseGateway, caller: Caller) -> GatewayView:
+        """The decision is one commit, the deed is outside, and what is kept of it is a second
+        commit: who asks again after a death has the deed done once."""
+        search, *later = self._ordinals(REQUEST)
+        decided = await self._die_asking(REQUEST, search, command, caller)
+        before = await self.world.digest()
+        for ordinal in self._ordinals(COMMAND)[:decided]:
+            await self._die_asking(COMMAND, ordinal, command, caller)
+            assert await self.world.digest() == before, "half a decision was kept"
+        for ordinal in later:
+            await self._die_asking(REQUEST, ordinal, command, caller)
+        for ordinal in self._ordinals(COMMAND)[decided:]:
+            await self._die_asking(COMMAND, ordinal, command, caller)
+        key = f"step-{self._step}"
+        views: list[GatewayView] = []
+        for _ in range(2):
+            answer = await self.world.ask_to(command, caller, key=key)
+            assert answer is not None
+            assert isinstance(answer.view, GatewayView)
+            assert answer.view.refusal is None, answer.view.refusal
+            views.append(answer.view)
+            await self._restart()
+        assert views[0] == views[1]
+        assert not views[0].result["is_new"], "a death came behind the post"
+        self._step += 1
+        return views[0]
+
+    async def _die_asking(self, label: str, ordinal: int, command: Command, caller: Caller) -> int:
+        """Each time under another key: the agent got no answer, and asks anew. Answers how many
+        writes the command had made."""
+        key = f"step-{self._step}-{label}-{ordinal}"
+
+        async def attempt() -> None:
+            assert await self.world.ask_to(command, caller, key=key) is None
+
+        writes = await self._fire(label, ordinal, attempt)
+        assert await self.world.broken_invariants() == []
+        return writes
+
     async def end(self, command: Command, caller: Caller) -> None:
         """The deletion is one commit and what follows it is another: whole, or gone."""
         key = f"step-{self._step}"
@@ -289,7 +359,7 @@ class SweptWalk:
         for ordinal in self._ordinals(TICK):
             await self._fire(TICK, ordinal, self.world.try_tick)
             assert await self.world.digest() == before, "half a tick was kept"
-        if self._ordinals(EFFECT):
+        if self._ordinals(EFFECT):  # who asks a forge writes what it was told
             await self._die_in_effects()
         self.world.plan.begin()
         await self.world.try_tick()
@@ -300,13 +370,14 @@ class SweptWalk:
     async def _die_in_effects(self) -> None:
         """The tick is kept when its worker dies; so each death is of a copy of the town."""
         await self.world.save()
-        for ordinal in self._ordinals(EFFECT):
-            await self._fire(EFFECT, ordinal, self.world.try_tick)
-            for _ in range(TICKS_TO_RECOVER):
-                assert await self.world.broken_invariants() == []
-                await self.world.try_tick()
-            assert await self.world.rows(_UNFINISHED) == [], "an effect was forgotten"
-            await self.world.load()
+        for label in (EFFECT, REQUEST):
+            for ordinal in self._ordinals(label):
+                await self._fire(label, ordinal, self.world.try_tick)
+                for _ in range(TICKS_TO_RECOVER):
+                    assert await self.world.broken_invariants() == []
+                    await self.world.try_tick()
+                assert await self.world.unfinished() == [], "an effect was forgotten"
+                await self.world.load()
         self.world.forget()
 
     async def _die_in_command(self, command: Command, caller: Caller, key: str) -> None:
@@ -315,24 +386,27 @@ class SweptWalk:
         async def attempt() -> None:
             assert await self.world.ask_to(command, caller, key=key) is None
 
-        for ordinal in self._ordinals(COMMAND):
-            await self._fire(COMMAND, ordinal, attempt)
-            assert await self.world.digest() == before, "half a command was kept"
+        for label in (COMMAND, REQUEST):
+            for ordinal in self._ordinals(label):
+                await self._fire(label, ordinal, attempt)
+                assert await self.world.digest() == before, "half a command was kept"
         self.world.plan.begin()
 
-    async def _fire(self, label: str, ordinal: int, act: Callable[[], Any]) -> None:
+    async def _fire(self, label: str, ordinal: int, act: Callable[[], Any]) -> int:
         self.world.plan.begin(label, ordinal)
         await act()
         assert self.world.plan.has_fired, (self._step, label, ordinal)
         self.fired.add((self._step, label, ordinal))
+        writes = self.world.plan.counts[COMMAND]
         self.world.plan.begin()
+        return writes
 
     async def _restart(self) -> None:
         self.world.plan.begin()
         await self.world.restart()
 
     def _ordinals(self, label: str) -> range:
-        return range(1, self._points[self._step, label] + 1)
+        return range(1, self._points.get((self._step, label), 0) + 1)
 
 
 Walk = TracedWalk | SweptWalk

@@ -122,44 +122,44 @@ async def _staff(walk: Walk) -> None:
     await walk.command(c.OffboardAgent(agent_id=heads[0], reason="done"))
     await walk.command(c.OffboardAgent(agent_id=heads[1], reassign_to="mayor"))
     await walk.command(c.SlingBead(rig_id=RIG_ID, title="Begin it"))
-    work = await _start(walk, SessionKind.WORK)
+    work = await begin_session(walk, SessionKind.WORK)
     put = c.UseGateway(action="memory.put", args={"key": "k", "value": 1})
     await walk.command(put, speaker(work))
     await walk.command(c.OffboardAgent(agent_id=work.agent_id))
-    again = await _start(walk, SessionKind.WORK)
+    again = await begin_session(walk, SessionKind.WORK)
     assert again.agent_id != work.agent_id
-    await _say_done(walk, again, Verdict.ABANDONED)
-    await _settle(walk)
+    await say_done(walk, again, Verdict.ABANDONED)
+    await settle(walk)
 
 
 async def _work_and_rework(walk: Walk) -> None:
     """Sling, submit, changes asked for, rework, review again, merged."""
     await walk.command(c.SlingBead(rig_id=RIG_ID, title="Paint it"))
-    work = await _start(walk, SessionKind.WORK)
+    work = await begin_session(walk, SessionKind.WORK)
     await walk.command(c.RefreshSession(agent_id=work.agent_id), speaker(work))
-    await _say_done(walk, work, Verdict.SUBMITTED)
-    review = await _start(walk, SessionKind.REVIEW)
+    await say_done(walk, work, Verdict.SUBMITTED)
+    review = await begin_session(walk, SessionKind.REVIEW)
     ask = c.RequestChanges(rig_id=RIG_ID, agent_id=review.agent_id, feedback="Brighter")
     await walk.command(ask, speaker(review))
-    rework = await _start(walk, SessionKind.WORK)
-    await _say_done(walk, rework, Verdict.SUBMITTED)
-    again = await _start(walk, SessionKind.REVIEW)
+    rework = await begin_session(walk, SessionKind.WORK)
+    await say_done(walk, rework, Verdict.SUBMITTED)
+    again = await begin_session(walk, SessionKind.REVIEW)
     completed = c.CompleteReview(
         rig_id=RIG_ID, review_id=again.bead_id, status="merged", commit_sha="c0ffee"
     )
     await walk.command(completed, speaker(again))
-    await _settle(walk)
+    await settle(walk)
 
 
 async def _prove_a_merge(walk: Walk) -> None:
     """A done without a verdict, and reviews that people file and settle."""
     await walk.command(c.SlingBead(rig_id=RIG_ID, title="Prove it"))
-    work = await _start(walk, SessionKind.WORK)
-    await _say_done(walk, work, Verdict.SUBMITTED)
-    review = await _start(walk, SessionKind.REVIEW)
+    work = await begin_session(walk, SessionKind.WORK)
+    await say_done(walk, work, Verdict.SUBMITTED)
+    review = await begin_session(walk, SessionKind.REVIEW)
     walk.world.containers.merged_branches.add(review.branch)
-    await _say_done(walk, review, None)
-    await _settle(walk)
+    await say_done(walk, review, None)
+    await settle(walk)
     await walk.command(c.UpdateConfig(patch={"approval": "every"}))
     bead_id = await _make_bead(walk, "Filed", rig_id=OTHER_RIG)
     filed: Any = await walk.command(
@@ -170,7 +170,7 @@ async def _prove_a_merge(walk: Walk) -> None:
     agent = await _hire(walk, "Bo", rig_id=OTHER_RIG)
     await walk.command(c.ReassignBead(rig_id=OTHER_RIG, bead_id=bead_id, agent_id=agent))
     await walk.command(c.DeleteRig(rig_id=OTHER_RIG, force=True))
-    await _settle(walk)
+    await settle(walk)
 
 
 async def _run_convoys(walk: Walk) -> None:
@@ -189,22 +189,22 @@ async def _run_convoys(walk: Walk) -> None:
     await walk.command(c.UpdateConvoy(convoy_id=convoy_id, merge_mode=MergeMode.REVIEW_THEN_LAND))
     await walk.command(c.StartConvoy(convoy_id=convoy_id))
     for kind in (SessionKind.WORK, SessionKind.REVIEW) * 2 + (SessionKind.LANDING,):
-        session = await _start(walk, kind)
+        session = await begin_session(walk, kind)
         is_work = kind == SessionKind.WORK
-        await _say_done(walk, session, Verdict.SUBMITTED if is_work else Verdict.MERGED)
-    await _settle(walk)
+        await say_done(walk, session, Verdict.SUBMITTED if is_work else Verdict.MERGED)
+    await settle(walk)
     second: Any = await walk.command(
         c.SlingConvoy(rig_id=RIG_ID, convoy_title="Drop", tasks=(ConvoyTask(title="Three"),))
     )
-    await _start(walk, SessionKind.WORK)
+    await begin_session(walk, SessionKind.WORK)
     await walk.command(c.CloseConvoyByForce(convoy_id=BeadId(second.convoy.id)))
-    await _settle(walk)
+    await settle(walk)
 
 
 async def _hand_over(walk: Walk) -> None:
     """A container that drains, one that fails an agent, and one that dies."""
     await walk.command(c.SlingBead(rig_id=RIG_ID, title="Carry on"))
-    work = await _start(walk, SessionKind.WORK)
+    work = await begin_session(walk, SessionKind.WORK)
     draining = _container(work.instance_id)
     drained: Any = await walk.command(c.BeginDrain(), draining)
     note = c.ReportEviction(
@@ -220,16 +220,16 @@ async def _hand_over(walk: Walk) -> None:
     await walk.command(events, draining)
     await walk.tick()
     await walk.command(c.ClearDrain(nonce=drained.facts["drainNonce"]), _container(HEIR))
-    again = await _start(walk, SessionKind.WORK)
+    again = await begin_session(walk, SessionKind.WORK)
     assert again.instance_id is not None
     gone = InstanceGone(
         town_id=TOWN_ID, instance_id=again.instance_id, exit_code=None, reason="crashed"
     )
     walk.world.containers.end_instance(TOWN_ID)
     await walk.command(c.ReportContainerGone(gone=gone), SYSTEM)
-    last = await _start(walk, SessionKind.WORK)
-    await _say_done(walk, last, Verdict.ABANDONED)
-    await _settle(walk)
+    last = await begin_session(walk, SessionKind.WORK)
+    await say_done(walk, last, Verdict.ABANDONED)
+    await settle(walk)
 
 
 async def _end(walk: Walk) -> None:
@@ -252,7 +252,7 @@ async def _hire(walk: Walk, name: str, *, rig_id: RigId = RIG_ID) -> AgentId:
     return AgentId(hired.id)
 
 
-async def _start(walk: Walk, kind: SessionKind) -> Session:
+async def begin_session(walk: Walk, kind: SessionKind) -> Session:
     """Tick until the session of that kind is accepted by its container, then let it live."""
     for _ in range(8):
         for session in await walk.world.live_sessions():
@@ -269,14 +269,14 @@ async def _start(walk: Walk, kind: SessionKind) -> Session:
     raise AssertionError(f"no {kind} began")
 
 
-async def _say_done(walk: Walk, session: Session, verdict: Verdict | None) -> None:
+async def say_done(walk: Walk, session: Session, verdict: Verdict | None) -> None:
     done = c.ReportDone(
         rig_id=session.rig_id, agent_id=session.agent_id, branch=session.branch, verdict=verdict
     )
     await walk.command(done, speaker(session))
 
 
-async def _settle(walk: Walk) -> None:
+async def settle(walk: Walk) -> None:
     """Tick until no session lives."""
     for _ in range(8):
         if not await walk.world.live_sessions():

@@ -83,7 +83,7 @@ class ForgeTownWorld(FeedTownWorld):
         self.forge = SimForge(
             self.repositories, self.clock, SeededEntropy(5), SystemSecrets(), LIMITS
         )
-        self.way = DirectWay(self.forge)
+        self.way = self._make_way()
         self._people_way = DirectWay(self.forge)
         self.add_repository(REPO.full_name)
         self._token = self.forge.desk.grant_token("boomtown", is_bot=True)
@@ -100,6 +100,10 @@ class ForgeTownWorld(FeedTownWorld):
             self.forge.site, self.way, self.clock, LIMITS, find_token=self._find_token
         )
         self._has_forge = True
+
+    def _make_way(self) -> DirectWay:
+        """The town's own way to the forge."""
+        return DirectWay(self.forge)
 
     def _find_token(self, owner: str) -> str | None:
         return self._token if self.has_token and owner != "nobody" else None
