@@ -101,7 +101,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_gate_I07_a_refusal_leaves_a_working_agent_alone(workshop: Workshop, name: str) -> None:
+def test_stmt_I07_a_refusal_leaves_a_working_agent_alone(workshop: Workshop, name: str) -> None:
     method, path, code = REFUSED[name]
     names = {key: getattr(workshop, key) for key in ("session", "boss", "worker", "rig", "town")}
     bodies: dict[str, Any] = {

@@ -12,7 +12,7 @@ EXAMPLES, STEPS = 30, 30
 CODES_MIN = 15  # of different refusals that the commands met, so that they are known to be there
 
 
-def test_gate_I07_refusals_of_random_commands_change_nothing() -> None:
+def test_stmt_I07_refusals_of_random_commands_change_nothing() -> None:
     TownMachine.told.clear()
     run_state_machine_as_test(
         TownMachine,
