@@ -12,6 +12,7 @@ import json
 import os
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -43,6 +44,7 @@ from support.workerd_program import WORKERD_VERSION, install_workerd
 BENCHMARKS = Path(__file__).resolve().parents[1]
 LOOPS = ("asyncio", "uvloop")
 EXIT_MISSING = 2
+EXIT_ENDED = 128 + signal.SIGTERM
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,6 +109,8 @@ def main() -> None:
     parser.add_argument("--result", type=Path, help="the JSON file  [default: last.json]")
     parser.add_argument("--only", default="", help="groups to measure; other rows are kept")
     options = parser.parse_args()
+    # As Ctrl-C: the servers that it started are ended with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_ENDED))
     if find_wrk() is None:
         print("wrk is missing: install Debian's package `wrk`, or run as root", file=sys.stderr)
         sys.exit(EXIT_MISSING)

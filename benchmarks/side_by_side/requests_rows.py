@@ -195,7 +195,7 @@ def note_of(ours: Measured, theirs: Measured | None) -> str:
         words.append(f"{errors} errors")
     worst = max(both, key=lambda each: each.median.others_cores).median
     if is_disturbed(worst):
-        words.append(f"disturbed: {worst.others_cores:.1f} cores")
+        words.append(f"others took {worst.others_cores:.1f} cores")
     return ", ".join(words)
 
 
