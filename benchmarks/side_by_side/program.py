@@ -19,6 +19,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from types import FrameType
 
 import msgspec
 
@@ -110,7 +111,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="groups to measure; other rows are kept")
     options = parser.parse_args()
     # As Ctrl-C: the servers that it started are ended with it.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_ENDED))
+    signal.signal(signal.SIGTERM, _end)
     if find_wrk() is None:
         print("wrk is missing: install Debian's package `wrk`, or run as root", file=sys.stderr)
         sys.exit(EXIT_MISSING)
@@ -140,6 +141,10 @@ def main() -> None:
     if options.full:
         result.with_suffix(".md").write_text(markdown_table(run.rows) + "\n")
         plots.write_plots(run.measured, result.parent)
+
+
+def _end(_: int, __: FrameType | None) -> None:
+    sys.exit(EXIT_ENDED)
 
 
 def _groups(
