@@ -26,6 +26,7 @@ from boomtown.clock import SystemClock
 from support.mutants_of_beads import BEAD_MUTANTS
 from support.mutants_of_containers import CONTAINER_MUTANTS
 from support.mutants_of_front import FRONT_MUTANTS
+from support.mutants_of_observer import OBSERVER_MUTANTS
 from support.mutants_of_repairs import REPAIR_MUTANTS
 from support.mutants_of_reviews import REVIEW_MUTANTS
 from support.mutants_of_roster import ROSTER_MUTANTS
@@ -40,6 +41,7 @@ _TABLES = (
     BEAD_MUTANTS,
     CONTAINER_MUTANTS,
     FRONT_MUTANTS,
+    OBSERVER_MUTANTS,
     REPAIR_MUTANTS,
     ROSTER_MUTANTS,
     RUNTIME_MUTANTS,
