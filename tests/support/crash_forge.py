@@ -75,9 +75,21 @@ class CrashForgeWorld(CrashWorld, ForgeTownWorld):
         await self.clock.advance_ms(span_ms)
 
     async def broken_invariants(self) -> list[str]:
-        """Of the story besides: it tells nobody the same twice."""
-        told_twice = [f"told twice: {title}" for (title,) in await self.rows(_TOLD_TWICE)]
-        return await super().broken_invariants() + told_twice
+        """Of the story besides: it tells nobody the same twice, and no head counts as reviewed
+        that is not (I18)."""
+        found = await super().broken_invariants()
+        found += [f"told twice: {title}" for (title,) in await self.rows(_TOLD_TWICE)]
+        reviewed = await self.rows("SELECT head_sha FROM reviewed_prs ORDER BY head_sha")
+        if len(reviewed) > self.posts:
+            found.append(f"reviewed without a post: {reviewed}")
+        return found
+
+    @property
+    def posts(self) -> int:
+        """How often the town has posted a review."""
+        return sum(
+            asked.startswith("POST ") and asked.endswith("/reviews") for asked in self.way.asked
+        )
 
     async def is_quiet(self) -> bool:
         """Whether nothing is due and no answer waits to be read."""
