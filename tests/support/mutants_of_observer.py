@@ -61,7 +61,10 @@ OBSERVER_MUTANTS: tuple[Mutant, ...] = (
         name="observer-ack-never",
         defect="a reaction is not acknowledged, and is repeated by every tick",
         edits=(Edit(_MOVES, "    _acknowledge(tx, action, nudges=action.remembered)\n", ""),),
-        tests=(f"{_OF_OWNED}failing_ci_is_told_once_per_head_and_set_of_checks_with_its_log",),
+        tests=(
+            f"{_OF_OWNED}failing_ci_is_told_once_per_head_and_set_of_checks_with_its_log",
+            f"{_OF_OWNED}facts_without_their_reaction_are_reacted_to_after_a_restart",
+        ),
     ),
     Mutant(
         name="observer-prune",

@@ -174,6 +174,7 @@ async def test_facts_without_their_reaction_are_reacted_to_after_a_restart(tmp_p
     async with ForgeTownWorld(tmp_path) as world:
         session, pull = await working(world)
         url = (await world.prs())[0].url
+        await fail_check(world, pull.head_sha)  # so that the next poll leaves the fact as it is
         await world.plant(
             "INSERT INTO pr_checks (pr_url, name, head_sha, status)"
             f" VALUES ('{url}', 'test', '{pull.head_sha}', 'failed')"
