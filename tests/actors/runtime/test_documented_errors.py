@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from boomtown.actors import DataCloneError, DurableObject, Host, SqlError
+from boomtown.actors import DataCloneError, DurableObject, Host, SqlError, WebSocketPair
 from boomtown.actors.runtime.rpc_values import copy_value
 from boomtown.actors.runtime.sql import Binding
 from boomtown.actors.runtime.stored_values import decode_value, encode_value
@@ -128,3 +128,33 @@ async def test_sql_bindings_raise_sql_errors_only(
         return
     assert len(bindings) == 2
     assert list(row) == ["a", "b"]
+
+
+SAID = st.tuples(st.just("send"), st.text() | st.binary() | st.integers() | st.none())
+CLOSED = st.tuples(
+    st.just("close"), st.tuples(st.none() | st.integers(-1, 5_001), st.none() | st.text())
+)
+KEPT = st.tuples(st.just("keep"), VALUES)
+
+
+@ONE_BENCH
+@given(st.lists(SAID | CLOSED | KEPT, max_size=12))
+async def test_frames_of_a_socket_arrive_or_are_refused(deeds: list[tuple[str, Any]]) -> None:
+    client, server = WebSocketPair()
+    client.accept()
+    server.accept()
+    sent: list[Any] = []
+    for what, value in deeds:
+        try:
+            match what:
+                case "send":
+                    server.send(value)
+                    sent.append(value)
+                case "close":
+                    server.close(*value)
+                case _:
+                    server.serialize_attachment(value)
+                    assert server.deserialize_attachment() == value
+        except (TypeError, ValueError):
+            assert what != "send" or server.ready_state != 1 or not isinstance(value, str | bytes)
+    assert [await client.receive() for _ in sent] == sent
