@@ -16,6 +16,7 @@ class Bench(DurableObject):
     def __init__(self, ctx: DurableObjectState, env: Env) -> None:
         super().__init__(ctx, env)
         self.sql = ctx.storage.sql
+        self._puts = 0
         self.sql.exec("CREATE TABLE IF NOT EXISTS counter (id INTEGER PRIMARY KEY, value INTEGER)")
         self.sql.exec("CREATE TABLE IF NOT EXISTS entry (id INTEGER PRIMARY KEY, value TEXT)")
 
@@ -36,7 +37,8 @@ class Bench(DurableObject):
                 self.sql.exec("INSERT OR REPLACE INTO counter (id, value) VALUES (0, ?)", value)
                 return Response(str(value))
             case "kvput":
-                await self.ctx.storage.put("key", "value")
+                self._puts += 1  # the same value again would change no page
+                await self.ctx.storage.put("key", f"value {self._puts}")
                 return Response("0")
             case "txn":
                 self.ctx.storage.transaction_sync(self._insert_ten)

@@ -8,6 +8,7 @@ export class Bench extends DurableObject {
   constructor(ctx, env) {
     super(ctx, env);
     this.sql = ctx.storage.sql;
+    this.puts = 0;
     this.sql.exec("CREATE TABLE IF NOT EXISTS counter (id INTEGER PRIMARY KEY, value INTEGER)");
     this.sql.exec("CREATE TABLE IF NOT EXISTS entry (id INTEGER PRIMARY KEY, value TEXT)");
   }
@@ -28,7 +29,8 @@ export class Bench extends DurableObject {
         return new Response(String(value));
       }
       case "kvput":
-        await this.ctx.storage.put("key", "value");
+        this.puts += 1; // the same value again would change no page
+        await this.ctx.storage.put("key", `value ${this.puts}`);
         return new Response("0");
       case "txn":
         this.ctx.storage.transactionSync(() => {
