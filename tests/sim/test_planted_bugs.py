@@ -36,9 +36,9 @@ class Found(NamedTuple):
 
 
 FOUND: tuple[Found, ...] = (
-    Found(PlantedBug.NO_SYNC, 1, 8, "chaos.6=569", "lost acknowledgement"),
+    Found(PlantedBug.NO_SYNC, 0, 10, "chaos.7=1", "lost acknowledgement"),
     Found(PlantedBug.NO_FOLDER_SYNC, 1, 8, "chaos.6=1", "lost acknowledgement"),
-    Found(PlantedBug.EARLY_ALARM_DELETION, 0, 8, "chaos.1=40,recipe.1=5", "lost alarm"),
+    Found(PlantedBug.EARLY_ALARM_DELETION, 2, 8, "chaos.5=179", "lost alarm"),
     Found(
         PlantedBug.EARLY_EFFECT,
         64,
