@@ -120,7 +120,10 @@ class Git:
         listing = await self._run_checked(clone, "worktree", "list", "--porcelain")
         ours = self._worktrees.resolve()
         for entry in listing.split("\n\n"):
-            fields = dict(line.partition(" ")[::2] for line in entry.splitlines())
+            fields: dict[str, str] = {}
+            for line in entry.splitlines():
+                name, _, value = line.partition(" ")
+                fields[name] = value
             path = Path(fields.get("worktree", ""))
             if fields.get("branch") == HEADS + branch and not path.is_relative_to(ours):
                 return path

@@ -60,7 +60,7 @@ FOUND: tuple[Found, ...] = (
         PlantedBug.START_NOT_IDEMPOTENT,
         6,
         21,
-        "chaos.11=1822,entropy.sim.work_ms.19=51929,recipe.0=5",
+        "by_hand.3=1,chaos.11=1822,entropy.sim.work_ms.28=59407",
         "two bodies",
     ),
     Found(PlantedBug.ALREADY_RUNNING_IS_SUCCESS, 5, 8, "chaos.4=1872", "body of another"),
