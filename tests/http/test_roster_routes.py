@@ -61,7 +61,7 @@ async def test_an_unknown_template_is_400(front: FrontWorld) -> None:
     assert (reply.status, reply.code) == (400, "UNKNOWN_TEMPLATE")
 
 
-async def test_an_offboarding_is_204_when_done_and_202_with_the_agent_before(
+async def test_stmt_B07_an_offboarding_reassigns_and_is_204_when_done_202_with_the_agent_before(
     front: FrontWorld,
 ) -> None:
     reply = await _call(front, "DELETE", f"{ONE}?reassignTo=mayor&reason=done")
