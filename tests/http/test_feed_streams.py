@@ -12,7 +12,7 @@ import pytest
 from aiohttp import ClientWebSocketResponse, WSMsgType
 
 from boomtown.limits import HttpLimits
-from support.feed_front import READ_S_MAX, FeedWorld, open_feed_world
+from support.feed_front import READ_S_MAX, FeedReader, FeedWorld, Frame, open_feed_world
 from support.front_world import LOOPBACK
 
 HEARTBEAT_MS = HttpLimits().feed_heartbeat_ms
@@ -214,3 +214,26 @@ async def test_a_message_that_asks_nothing_ends_the_socket(world: FeedWorld, sai
 async def test_an_unknown_cursor_opens_no_socket(world: FeedWorld) -> None:
     reply = await world.call("GET", f"{world.feed}/ws?ticket={await world.ticket()}&cursor=nobody")
     assert (reply.status, reply.code) == (404, "CURSOR_NOT_FOUND")
+
+
+async def test_stmt_C04a_a_reader_across_a_rollback_learns_that_the_seed_never_was(
+    world: FeedWorld,
+) -> None:
+    sessions = world.feed.removesuffix("/feed") + "/sessions"
+    async with world.stream("?topic=session") as reader:
+        seed = await world.ok("POST", sessions, {"rig_id": world.rig, "prompt": "Write"})
+        told = await _next_event(reader)
+        assert (told.event, told.data["entity_id"]) == ("session.created", seed["id"])
+        done = await world.ok("POST", f"{sessions}/{seed['id']}/rollback")
+        assert done["deleted"] is True
+        told = await _next_event(reader)
+        assert (told.event, told.data["entity_id"]) == ("session.rolled_back", seed["id"])
+        assert (told.data["agent_id"], told.data["session_id"]) == (None, None)
+
+
+async def _next_event(reader: FeedReader) -> Frame:
+    """The next change; frames that only say how far the feed is are passed over."""
+    while (frame := await reader.frame()) is not None:
+        if frame.event is not None:
+            return frame
+    raise AssertionError("the stream ended")
