@@ -48,12 +48,24 @@ FOUND: tuple[Found, ...] = (
     ),
     Found(
         PlantedBug.NO_FENCE,
-        39,
-        21,
-        "chaos.13=1365,entropy.sim.git_refresh_ms.14=1777,entropy.sim.git_refresh_ms.15=158,"
-        "entropy.sim.work_ms.9=52272,entropy.sim.work_ms.10=25095,entropy.sim.work_ms.11=46395,"
-        "entropy.sim.work_ms.12=44300,entropy.sim.work_ms.13=57632,entropy.sim.work_ms.14=48351,"
-        "entropy.sim.work_ms.15=44638,entropy.sim.work_ms.25=44500,recipe.2=9,recipe.5=6",
+        4,
+        27,
+        "by_hand.7=2,by_hand.8=1,by_hand_ms.0=52060,by_hand_ms.1=23788,chaos.19=1715,"
+        "chaos.20=1324,entropy.sim.git_branch_ms.0=659,entropy.sim.git_branch_ms.1=617,"
+        "entropy.sim.spawn_ms.21=363,entropy.sim.spawn_ms.22=410,"
+        "entropy.sim.spawn_ms.23=118,entropy.sim.spawn_ms.41=235,"
+        "entropy.sim.spawn_ms.42=95,entropy.sim.spawn_ms.43=324,"
+        "entropy.sim.spawn_ms.44=261,entropy.sim.spawn_ms.45=38,"
+        "entropy.sim.spawn_ms.46=448,entropy.sim.spawn_ms.47=174,"
+        "entropy.sim.spawn_ms.48=396,network.double.124=1,network.double.156=1,"
+        "network.double.160=1,network.double.242=1,network.double.259=1,"
+        "network.double.365=1,network.double.534=1,network.double.753=1,network.lose.31=1,"
+        "network.lose.107=1,network.lose.169=1,network.lose.314=1,network.lose.373=1,"
+        "network.lose.470=1,network.lose.476=1,network.lose.488=1,network.lose.612=1,"
+        "network.lose.710=1,order.0=2,order.1=1,order.4=1,order.5=1,order.7=1,order.12=2,"
+        "order.15=1,order.59=1,order.61=1,order.469=2,order.470=1,order.471=1,order.472=1,"
+        "order.473=1,order.475=1,order.478=1,order.485=1,order.486=1,order.490=2,"
+        "order.495=2,order.497=1,order.501=2,order.502=2,recipe.14=1",
         "body without a session",
     ),
     Found(
