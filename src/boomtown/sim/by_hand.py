@@ -80,8 +80,21 @@ class Foreman:
     async def _roll_back(self, session: dict[str, Any]) -> None:
         one = f"{self._town}/sessions/{session['id']}"
         outcome = await self._person.ask("POST", f"{one}/rollback", {"reason": "changed my mind"})
-        if outcome["killed"]:
-            await self._close(session["bead_id"])
+        if outcome["deleted"]:
+            return
+        if not outcome["killed"] and not await self._was_rolled_back(one):
+            return  # it had ended by itself
+        await self._close(session["bead_id"])
+
+    async def _was_rolled_back(self, one: str) -> bool:
+        """Whether an earlier try did it, whose answer was lost."""
+        try:
+            seen = await self._person.ask("GET", one)
+        except Refused as error:
+            if error.code != "SESSION_NOT_FOUND":
+                raise
+            return False
+        return bool(seen["end_reason"] == "rolled_back")
 
     async def _close(self, bead_id: str) -> None:
         await self._person.ask("POST", f"{self._town}/rigs/{self._rig}/beads/{bead_id}/close", {})
