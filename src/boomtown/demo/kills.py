@@ -66,7 +66,7 @@ class KillRecord(msgspec.Struct, frozen=True, kw_only=True):
     moment: Moment
     pid: int
     at_ms: int
-    gone_at_ms: int | None  # no process of the container was seen from here on; None: one stayed
+    gone_at_ms: int | None  # none of the container was seen to live after this; None: one stayed
     successor_pid: int | None  # who came in its place
 
 
@@ -158,12 +158,18 @@ class Kills:
         self._tell(record)
 
     async def _wait_gone(self, members: list[LedgerEntry]) -> int | None:
+        """The last instant at which one of them certainly lived: whatever begins later does not
+        overlap with them for all that was seen. The look that finds none comes later, and the
+        town, which is told by the kernel, may have gone on by then."""
         until_ms = self._clock.monotonic_ms() + GONE_MS_MAX
+        seen_at_ms = looked_at_ms = self._clock.now_ms()
         while any(_is_alive(member) for member in members):
             if self._clock.monotonic_ms() >= until_ms:
                 return None
+            seen_at_ms = looked_at_ms
             await self._clock.sleep_until_ms(self._clock.now_ms() + LOOK_EVERY_MS)
-        return self._clock.now_ms()
+            looked_at_ms = self._clock.now_ms()
+        return seen_at_ms
 
     def _note_successor(self) -> None:
         for index, record in enumerate(self.records):
