@@ -64,6 +64,7 @@ PURE = frozenset(
         "sightings",
         "commands_of_feed",
         "dependency_graph",
+        "ending_invariants",
         "gateway_actions",
         "events",
         "forge_access",

@@ -92,8 +92,6 @@ def _copy_record(value: Any, kind: Any, path: str, depth: int) -> Any:
             part: Any = copy_value(getattr(value, field.name), f"{path}.{field.name}", depth + 1)
             object.__setattr__(twin, field.name, part)
         return twin
-    if getattr(kind, "__crosses_objects__", False):
-        return value
     raise DataCloneError(f"{path}: a value of type {kind.__name__} cannot cross")
 
 

@@ -29,14 +29,17 @@ from boomtown.ids import RigId, SessionId
 
 logger = logging.getLogger("boomtown.town")
 
+LOOKING = (SpawnSession, PreflightSpawn, RestoreSession, CleanUpSessions)
+UNSEEN = Seen()
+
 
 async def look_first(
     tx: TownTransaction, containers: Containers, request: Command | Question
 ) -> Seen:
-    """What the request needs to know; empty for nearly all. Raises nothing: a port that fails
-    has seen nothing."""
-    if find_town(tx) is None:
-        return Seen()
+    """What the request needs to know; empty, at the cost of a comparison, for nearly all. Raises
+    nothing: a port that fails has seen nothing."""
+    if not isinstance(request, LOOKING) or find_town(tx) is None:
+        return UNSEEN
     match request:
         case SpawnSession(wish=wish):
             return Seen(looked=await _look(containers, look_order(tx, wish), tx))
@@ -47,7 +50,7 @@ async def look_first(
         case CleanUpSessions(rig_id=rig_id):
             return Seen(swept_rigs=await _sweep(tx, containers, rig_id))
         case _:
-            return Seen()
+            return UNSEEN
 
 
 def spared_worktrees(tx: TownTransaction) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from boomtown.actors.town.ending_invariants import EndingFacts
 from boomtown.actors.town.model import Agent
 from boomtown.actors.town.roster_log import RosterVerb
 from boomtown.actors.town.store_agents import AGENTS, find_agent, find_mayor
@@ -88,6 +89,19 @@ _LIST_NAMES = (
     "SELECT name FROM agents WHERE rig_id IS ? AND employment != 'offboarded' ORDER BY name"
 )
 _LIST_ACTIONS = f"{ACTIONS.select} WHERE agent_id = ? ORDER BY created_at_ms, action_id LIMIT ?"
+_ENDINGS_LOOKED_AT_MS = 3_600_000
+_LINGERING = (
+    "SELECT session_id FROM sessions JOIN agents USING (agent_id) WHERE state != 'ended'"
+    " AND employment = 'offboarded' ORDER BY session_id"
+)
+_UNLOGGED = (
+    "SELECT session_id FROM sessions WHERE state = 'ended' AND ended_at_ms >= ?"
+    " AND ended_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM roster_log"
+    " WHERE roster_log.session_id = sessions.session_id)"
+    " UNION ALL SELECT agent_id FROM agents WHERE employment = 'offboarded'"
+    " AND offboarded_at_ms >= ? AND NOT EXISTS (SELECT 1 FROM roster_log"
+    " WHERE roster_log.agent_id = agents.agent_id AND verb = 'offboarded') ORDER BY 1"
+)
 _LIST_LOG = f"{ROSTER_LOG.select} WHERE agent_id = ? ORDER BY created_at_ms, entry_id"
 _LIST_REVIEWED = (
     f"{REVIEWED_PRS.select} WHERE agent_id = ?"
@@ -161,6 +175,15 @@ def bosses_of(tx: TownTransaction, agent_id: AgentId) -> list[AgentId]:
 def list_roster_log(tx: TownTransaction, agent_id: AgentId) -> list[RosterEntry]:
     """Oldest first."""
     return ROSTER_LOG.list_where(tx, _LIST_LOG, agent_id)
+
+
+def read_endings(tx: TownTransaction) -> EndingFacts:
+    """Of the last hour; older ones were looked at when they were new."""
+    since_ms = tx.now_ms - _ENDINGS_LOOKED_AT_MS
+    return EndingFacts(
+        lingering=tuple(str(row[0]) for row in tx.rows(_LINGERING)),
+        unlogged=tuple(str(row[0]) for row in tx.rows(_UNLOGGED, since_ms, since_ms)),
+    )
 
 
 def record_action(tx: TownTransaction, action: AgentAction) -> None:

@@ -26,6 +26,7 @@ from boomtown.actors.town.alarm_time import next_alarm_at, next_due_at
 from boomtown.actors.town.apply_actions import apply_action
 from boomtown.actors.town.apply_events import apply_event
 from boomtown.actors.town.effects import prune_effects
+from boomtown.actors.town.ending_invariants import check_endings
 from boomtown.actors.town.feed_invariants import check_feed
 from boomtown.actors.town.feed_log import prune_feed, read_facts
 from boomtown.actors.town.inbox import DrainReport, count_pending, drain, prune
@@ -37,6 +38,7 @@ from boomtown.actors.town.reconciler import plan
 from boomtown.actors.town.snapshot import Snapshot
 from boomtown.actors.town.store_breaker import prune_failed_starts
 from boomtown.actors.town.store_patrol import read_patrol_facts
+from boomtown.actors.town.store_roster import read_endings
 from boomtown.actors.town.store_snapshot import read_snapshot
 from boomtown.actors.town.store_town import bump_counter
 from boomtown.actors.town.transaction import TownTransaction
@@ -188,6 +190,7 @@ def _violations(tx: TownTransaction, snapshot: Snapshot) -> tuple[Violation, ...
     return (
         *check(snapshot, now_ms=tx.now_ms, limits=tx.limits),
         *_check_feed(tx),
+        *check_endings(read_endings(tx)),
         *check_observer(read_patrol_facts(tx, snapshot)),
     )
 

@@ -386,3 +386,23 @@ async def test_spawn_puts_nobody_below_itself(tmp_path: Path) -> None:
         worker = await spawn(world, boss="bob")
         (row,) = await world.rows("SELECT boss_id FROM agents WHERE agent_id = ?", worker.agent_id)
         assert row == (heads[1],)
+
+
+async def test_i19_an_ending_that_nobody_logged_is_reported(tmp_path: Path) -> None:
+    async with TownWorld(tmp_path) as world:
+        await killed(world)
+        await world.tick_now()
+        assert await world.violations() == []
+        await world.plant("DELETE FROM roster_log")
+        await world.tick_now()
+        assert [found.name for found in await world.violations()] == ["ending_is_logged"]
+
+
+async def test_i4_a_session_of_one_who_has_left_is_reported(tmp_path: Path) -> None:
+    async with TownWorld(tmp_path) as world:
+        view = await spawn(world)
+        await world.plant(
+            f"UPDATE agents SET employment = 'offboarded' WHERE agent_id = '{view.agent_id}'"
+        )
+        await world.tick_now()
+        assert "left_has_no_session" in [found.name for found in await world.violations()]
