@@ -33,7 +33,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, NoReturn, assert_never
 
 from boomtown.sim.faults import FaultKind, FaultPoints
 
@@ -164,6 +164,7 @@ class Disk:
         self.stopped_by: FaultKind | None = None  # the fault that ended this life, if one did
         self.on_stop: Callable[[], None] | None = None  # called once, within the operation
         self.syncs = 0  # of files and folders, the lying ones included
+        self.changes = 0  # of what a process reads: contents and names
         self._live: Names = {ROOT: None}
         self._durable: Names = {ROOT: None}
         self._unsynced_names: list[_NameChange] = []
@@ -200,9 +201,16 @@ class Disk:
     def read(self, path: str, offset: int = 0, count: int | None = None) -> bytes:
         """Up to `count` bytes from `offset`, fewer at the end of the file."""
         inode = self._find(path)
-        self._meet("disk.read", path)
+        kind = self.faults.reach("disk.read")
+        if kind is not None:
+            self._strike(kind, "disk.read", path)
         end = None if count is None else offset + count
         return bytes(inode.live[offset:end])
+
+    def image(self, path: str) -> bytes:
+        """A whole file as a process would read it now, for whoever looks on from outside: no
+        operation of the machine, so no fault strikes and none is counted."""
+        return bytes(self._find(path).live)
 
     # Changing; each is one operation at which a fault can strike.
 
@@ -232,6 +240,7 @@ class Disk:
         if self.model.bytes_max is not None and self._bytes + growth > self.model.bytes_max:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
         self._bytes += growth
+        self.changes += 1
         inode.change(_Write(offset, bytes(data)))
 
     def truncate(self, path: str, size: int) -> None:
@@ -239,6 +248,7 @@ class Disk:
         inode = self._find(path)
         self._operate("truncate", path)
         self._bytes += size - len(inode.live)
+        self.changes += 1
         inode.change(_Truncate(size))
 
     def rename(self, source: str, target: str) -> None:
@@ -365,23 +375,26 @@ class Disk:
     def _change_names(self, change: _NameChange) -> None:
         _apply_name(self._live, change)
         self._unsynced_names.append(change)
+        self.changes += 1
 
     def _operate(self, operation: str, path: str) -> None:
         self._check_running()
-        self._meet("disk.op", path)
-        self._meet(f"disk.{operation}", path)
+        for point in ("disk.op", f"disk.{operation}"):
+            kind = self.faults.reach(point)
+            if kind is not None:
+                self._strike(kind, point, path)
 
-    def _meet(self, point: str, path: str) -> None:
-        match self.faults.reach(point):
-            case FaultKind.POWER_CUT | FaultKind.KILL as kind:
+    def _strike(self, kind: FaultKind, point: str, path: str) -> NoReturn:
+        match kind:
+            case FaultKind.POWER_CUT | FaultKind.KILL:
                 self.stop(kind)
                 raise MachineStopped(f"{kind.value} at {point} of {path}")
             case FaultKind.DISK_FULL:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
             case FaultKind.IO_ERROR | FaultKind.ERROR | FaultKind.HANG:
                 raise OSError(errno.EIO, os.strerror(errno.EIO), path)
-            case None:
-                return
+            case _:
+                assert_never(kind)
 
 
 def _has_its_folders(path: str, names: Names) -> bool:

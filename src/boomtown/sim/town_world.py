@@ -37,7 +37,7 @@ from boomtown.sim.armed_faults import ArmedFaults, StartFault
 from boomtown.sim.by_hand import FeedReader, Foreman
 from boomtown.sim.checkers import Evidence, find_violation
 from boomtown.sim.checkers.bodies import BodyLog
-from boomtown.sim.checkers.town_rows import find_town_rows
+from boomtown.sim.checkers.town_rows import TownReader
 from boomtown.sim.choices import Choices, ChosenEntropy, CountingSecrets, Plan
 from boomtown.sim.disk import Disk, MachineStopped
 from boomtown.sim.faults import FaultKind
@@ -71,7 +71,7 @@ class TownSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     run_ms: int
     has_faults: bool = True
-    has_load: bool = True  # False: an idle town, to see what only being there costs
+    has_load: bool = True  # False: an idle town, of which nobody asks anything
     network: LinkQuality = LinkQuality(lose_per_mille=10, double_per_mille=10, delay_ms_max=40)
     parts: ServerParts = ServerParts()
 
@@ -174,6 +174,7 @@ class TownWorld:
         self.ledger = Ledger()
         self.bodies = BodyLog(self.clock)
         self.repositories = SimRepositories()
+        self.rows_of = TownReader()
         self.checks = 0
         self.containers: SimContainers | None = None
         self._choices = choices
@@ -244,6 +245,8 @@ class TownWorld:
         self._check(self.machine.disk, is_final=True)
 
     async def _read_feed(self) -> None:
+        if not self._settings.has_load:
+            return  # a reader wakes the town, and is a load
         reader = self._person("reader")
         while not self.load.town:
             await reader.pause(CHECK_PERIOD_MS // 4)
@@ -283,7 +286,7 @@ class TownWorld:
             raise Violated("invariant", str(violations[0]))
 
     def _is_restless(self) -> bool:
-        rows = None if self.machine.disk.is_stopped else find_town_rows(self.machine.disk)
+        rows = None if self.machine.disk.is_stopped else self.rows_of.find_rows(self.machine.disk)
         if rows is None or rows.restless():
             return True
         return any(session["state"] != "ended" for session in rows.tables["sessions"])
@@ -337,7 +340,7 @@ class TownWorld:
 
     async def _close_bead_at_work(self, nth: int) -> None:
         """A person ends a bead whose agent, of the town's own, is about to start or at work."""
-        rows = None if self.machine.disk.is_stopped else find_town_rows(self.machine.disk)
+        rows = None if self.machine.disk.is_stopped else self.rows_of.find_rows(self.machine.disk)
         at_work = [] if rows is None else rows.at_work()
         if at_work:
             self._note_trouble(OtherTrouble.BEAD_CLOSED)
@@ -364,7 +367,7 @@ class TownWorld:
         self.checks += 1
         if self._unhandled:
             raise Violated("unhandled error", self._unhandled[0])
-        rows = find_town_rows(disk)
+        rows = self.rows_of.find_rows(disk)
         evidence = Evidence(
             rows=rows,
             acknowledged=tuple((entry.kind, entry.subject) for entry in self.ledger.entries),
@@ -443,7 +446,7 @@ def run_world(choices: Choices, make_world: Callable[[VirtualLoop], TownWorld]) 
                 kind, message = _first(group)
             rows = None
             if not world.machine.disk.is_stopped:
-                rows = find_town_rows(world.machine.disk)
+                rows = world.rows_of.find_rows(world.machine.disk)
             return TownOutcome(
                 kind=kind,
                 message=message,

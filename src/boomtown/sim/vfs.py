@@ -109,13 +109,19 @@ class SimulatedFile:
         # os_unix.c sets UNIXFILE_DIRSYNC at such an open, and clears it at the first sync.
         self._syncs_folder = created and is_log
 
+    # Reading and writing are what a run does most: no context manager here.
+
     def xRead(self, amount: int, offset: int) -> bytes:
-        with _as_sqlite_errors():
+        try:
             return self._disk.read(self._path, offset, amount)
+        except OSError as error:
+            raise _sqlite_error(error) from error
 
     def xWrite(self, data: bytes, offset: int) -> None:
-        with _as_sqlite_errors():
-            self._disk.write(self._path, offset, bytes(data))
+        try:
+            self._disk.write(self._path, offset, data)
+        except OSError as error:
+            raise _sqlite_error(error) from error
 
     def xTruncate(self, newsize: int) -> None:
         with _as_sqlite_errors():
@@ -166,10 +172,10 @@ class SimulatedFile:
 
 
 class MemoryFile:
-    """A temporary file of SQLite; never durable, so it needs no disk."""
+    """A file that is on no disk: a temporary one of SQLite, or the image of another."""
 
-    def __init__(self) -> None:
-        self._content = bytearray()
+    def __init__(self, content: bytes = b"") -> None:
+        self._content = bytearray(content)
 
     def xRead(self, amount: int, offset: int) -> bytes:
         return bytes(self._content[offset : offset + amount])
@@ -256,9 +262,13 @@ def _as_sqlite_errors() -> Generator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise apsw.FullError(str(error)) from error
-        raise _io_error(apsw.SQLITE_IOERR, str(error)) from error
+        raise _sqlite_error(error) from error
+
+
+def _sqlite_error(error: OSError) -> apsw.Error:
+    if error.errno == errno.ENOSPC:
+        return apsw.FullError(str(error))
+    return _io_error(apsw.SQLITE_IOERR, str(error))
 
 
 def _io_error(extended: int, message: str = "") -> apsw.IOError:

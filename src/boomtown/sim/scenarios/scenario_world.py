@@ -24,7 +24,7 @@ from boomtown.container_sim.model import InstanceGone
 from boomtown.container_sim.sim_container import SimContainers
 from boomtown.container_sim.sim_timings import SimTimings, Span
 from boomtown.ids import InstanceId, TownId
-from boomtown.sim.checkers.town_rows import Row, TownRows, find_town_rows
+from boomtown.sim.checkers.town_rows import Row, TownRows
 from boomtown.sim.choices import Choices, ChosenEntropy, CountingSecrets
 from boomtown.sim.faults import FaultKind
 from boomtown.sim.network import LinkQuality
@@ -160,7 +160,7 @@ class ScenarioWorld(TownWorld):
 
     def rows(self) -> TownRows:
         """The town's tables as they are now."""
-        found = find_town_rows(self.machine.disk)
+        found = self.rows_of.find_rows(self.machine.disk)
         assert found is not None, "a scenario looks at a town that is there"
         return found
 
