@@ -47,6 +47,10 @@ FRAME_HEADER_BYTES = 24
 WAL_SUFFIX = "-wal"
 _SYNCS_NOTHING = "PRAGMA synchronous = OFF"
 _SYNCS_CHECKPOINTS = "PRAGMA synchronous = NORMAL"
+# SQLite takes memory for 20 pages at a cache's first, unless the cache may hold fewer than three:
+# then, and as long as it is not empty, each page is taken by itself (25 KiB less for an object).
+_CACHES_ALMOST_NOTHING = "PRAGMA cache_size = 2"
+_CACHES_AS_USUAL = "PRAGMA cache_size = -2000"
 
 
 def make_folders(folder: Path) -> None:
@@ -130,11 +134,13 @@ class Database:
         # Exclusive before WAL: else SQLite makes a shared-memory file, which a VFS may not have.
         self._set_pragma("locking_mode", "exclusive")
         if options.make_missing is None:  # else a new file came with its page size
-            connection.execute(f"PRAGMA page_size = {options.page_size}").fetchall()
+            self._run_once(f"PRAGMA page_size = {options.page_size}")
+        self._run_once(_CACHES_ALMOST_NOTHING)  # it has read the schema by now,
+        connection.release_memory()  # and forgets those pages
         self._set_pragma("journal_mode", "wal")
         # Only now: the change of a new file's mode is synced. Other settings are SQLite's
         # defaults, or need no statement: each costs a tenth of a new object's start.
-        connection.execute(_SYNCS_NOTHING).fetchall()
+        self._run_once(_SYNCS_NOTHING)
         for setting in (
             apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE,
             apsw.SQLITE_DBCONFIG_DEFENSIVE,
@@ -157,11 +163,19 @@ class Database:
         ):
             connection.limit(limit, value)
         connection.set_wal_hook(self._note_commit)  # in place of the automatic checkpoint
-        return self.read_int("PRAGMA page_size")
+        # The version is on the first page: with that the cache is not empty any more.
+        (page_size,), _ = self._run_once("PRAGMA page_size; PRAGMA schema_version")
+        self._run_once(_CACHES_AS_USUAL)
+        assert isinstance(page_size, int)
+        return page_size
+
+    def _run_once(self, sql: str) -> list[SqlRow]:
+        """Run a setting, and keep nothing compiled: 1.5 KiB each."""
+        return self._connection.execute(sql, can_cache=False).fetchall()
 
     def _set_pragma(self, name: str, value: str) -> None:
         # It answers what is so now, for it may refuse.
-        got = self._connection.execute(f"PRAGMA {name} = {value}").fetchall()
+        got = self._run_once(f"PRAGMA {name} = {value}")
         if got != [(value,)]:
             raise SqlError(f"SQLite refused PRAGMA {name} = {value}: {got}")
 
@@ -275,12 +289,12 @@ class Database:
         """Move the log's content into the main file, both synced, and empty the log. False where
         an unfinished cursor stands in the way; nothing is lost then."""
         try:
-            self._connection.execute(_SYNCS_CHECKPOINTS).fetchall()
+            self._run_once(_SYNCS_CHECKPOINTS)
             self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
         except (apsw.BusyError, apsw.LockedError):
             return False
         finally:
-            self._connection.execute(_SYNCS_NOTHING).fetchall()
+            self._run_once(_SYNCS_NOTHING)
         self.wal_generation += 1
         self.wal_end = 0
         return True

@@ -34,7 +34,14 @@ def test_pragmas_are_as_the_theory_says(tmp_path: Path) -> None:
     database = open_database(tmp_path)
     read = {
         name: database.rows(f"PRAGMA {name}")[0][0]
-        for name in ("journal_mode", "locking_mode", "synchronous", "page_size", "foreign_keys")
+        for name in (
+            "journal_mode",
+            "locking_mode",
+            "synchronous",
+            "page_size",
+            "foreign_keys",
+            "cache_size",
+        )
     }
     assert read == {
         "journal_mode": "wal",
@@ -42,7 +49,17 @@ def test_pragmas_are_as_the_theory_says(tmp_path: Path) -> None:
         "synchronous": 0,
         "page_size": 1024,
         "foreign_keys": 1,
+        "cache_size": -2000,  # KiB
     }
+    database.close()
+
+
+def test_an_open_file_takes_memory_for_no_page_that_it_has_not(tmp_path: Path) -> None:
+    open_database(tmp_path).close()  # what SQLite takes once
+    database = open_database(tmp_path)
+    before = apsw.memory_used()
+    database.connection.release_memory()
+    assert before - apsw.memory_used() < 3 * database.page_size  # 25 of them, were it asked to
     database.close()
 
 
