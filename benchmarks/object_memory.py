@@ -1,9 +1,9 @@
 """What an idle live object with an open database keeps in memory: KiB for each.
 
 Objects of the side-by-side benchmark are made in a Host, read or written once, and left alone.
-`resident` is what the process grew by, pages of files not counted; `sqlite` what SQLite has
-allocated of it; `python` what Python has, from a run of its own under tracemalloc, whose lines
-`--lines` prints. The rest is what malloc needs beside, and what is free between. Linux only.
+`resident` is what the process grew by, pages of files not counted; `sqlite` and `python` are what
+these have allocated of it, from a run of its own under tracemalloc, whose lines `--lines` prints.
+The rest is what malloc needs beside, and what is free between. Linux only.
 """
 
 from __future__ import annotations
@@ -86,12 +86,15 @@ def print_lines(before: tracemalloc.Snapshot, lines: int) -> None:
 
 
 def measure(works: list[str], is_traced: bool, lines: int) -> Memory:
-    """In a process of its own."""
+    """In a process of its own, as a server; when traced, SQLite counts as well."""
     reserve_little()
     collect_less_often()
+    if is_traced:
+        tracemalloc.start()
+        apsw.shutdown()
+        apsw.config(apsw.SQLITE_CONFIG_MEMSTATUS, 1)
+        apsw.initialize()
     with tempfile.TemporaryDirectory(prefix="object-memory-") as folder:
-        if is_traced:
-            tracemalloc.start()
         return asyncio.run(grow(Path(folder), works, lines))
 
 
@@ -106,7 +109,7 @@ def main() -> None:
         with spawning.Pool(1, maxtasksperchild=1) as processes:
             plain = processes.apply(measure, (works, False, 0))
             traced = processes.apply(measure, (works, True, options.lines))
-        found = plain.resident, plain.sqlite, traced.python
+        found = plain.resident, traced.sqlite, traced.python
         parts = [part / 1024 / OBJECTS for part in (*found, found[0] - found[1] - found[2])]
         print(f"{', '.join(works):32}", *(f"{part:9.1f}" for part in parts), flush=True)
 
