@@ -47,6 +47,9 @@ Binding = SqlValue | bytearray | memoryview
 # Their texts are kept, and a server holds many objects; as many as the statement cache has.
 KNOWN_TEXTS_MAX = 100
 _SELECT = re.compile(r"\s*select\b", re.IGNORECASE)
+# Run once in an object's life in memory, and compiled anew after each other one of them: kept,
+# each would take some 2 KiB.
+_SCHEMA_CHANGE = re.compile(r"\s*(?:create|alter|drop)\b", re.IGNORECASE)
 _LIVE_CURSORS_LOOKED_AT = 64  # so many are noted before those that ended are dropped
 
 
@@ -222,7 +225,7 @@ class SqlCursor:
         self._cursor.exec_trace = self._begin_statement
         self._database.is_guarded = True
         try:
-            self._cursor.execute(sql, bindings)
+            self._cursor.execute(sql, bindings, can_cache=not _SCHEMA_CHANGE.match(sql))
             row = self._cursor.fetchone()
             while row is not None and self._rest.strip():
                 row = self._cursor.fetchone()  # of a statement that is not the last

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 from pathlib import Path
+from typing import cast
 
+import apsw
 import pytest
 
 from boomtown.actors.runtime.runtime_errors import SqlError
@@ -122,6 +124,15 @@ async def test_more_texts_than_are_kept(sql: Sql) -> None:
     for _ in range(2):
         for number in range(KNOWN_TEXTS_MAX + 5):
             assert sql.exec(f"SELECT {number} AS n").one() == {"n": number}
+
+
+async def test_a_change_of_the_schema_is_not_kept_compiled(bench: StorageBench) -> None:
+    bench.storage.sql.exec("CREATE TABLE t (a)")
+    bench.storage.sql.exec("SELECT a FROM t")
+    connection = cast("apsw.Connection", bench.database.connection)
+    kept = [each["query"] for each in connection.cache_stats(include_entries=True)["entries"]]
+    assert "SELECT a FROM t" in kept
+    assert "CREATE TABLE t (a)" not in kept
 
 
 async def test_every_cursor_under_way_ends_with_the_storage(bench: StorageBench) -> None:
