@@ -41,7 +41,7 @@ def block_concurrency_while(
     if parent.depth >= limits.critical_section_depth_max:
         raise ValueError("block_concurrency_while is nested too deeply")
     section = _Section(gates, callback, parent, clock=clock, limits=limits)
-    parent.sections.append(section.start)
+    parent.wait_with_section(section.start)
     return section.outcome
 
 
@@ -109,7 +109,7 @@ class _Section:
 
     def _time_out(self) -> None:
         where = waiting_frames(self._task)
-        waiting = len(self._gates.root.waiters)
+        waiting = len(self._gates.root.waiters or ())
         self._gates.break_with(
             reset_error(
                 f"A critical section waited too long in {where} ({waiting} events were queued); "

@@ -10,7 +10,8 @@ critical sections go before everything else (durable-actors 3.1).
 arrives between runs first. A finished section's scope is never used again: whoever still refers
 to it goes to the nearest ancestor that is open, and its waiters have moved there.
 
-Called by object_gates.py and critical_sections.py, on the loop's thread. Nothing is durable.
+Called by object_gates.py and critical_sections.py, on the loop's thread. Nothing is durable. A
+queue is there while something waits in it: an empty deque has 760 bytes, and objects are many.
 """
 
 from __future__ import annotations
@@ -43,8 +44,8 @@ class Scope:
         self.parent: Scope | None = parent
         self.depth: int = 0 if parent is None else parent.depth + 1
         self.locks: int = 0
-        self.waiters: deque[Waiter] = deque()
-        self.sections: deque[Waiter] = deque()  # critical sections that wait for their start
+        self.waiters: deque[Waiter] | None = None
+        self.sections: deque[Waiter] | None = None  # critical sections that wait for their start
         self.section: asyncio.Task[Any] | None = None  # that runs, and holds this scope
         self.is_done: bool = False
 
@@ -54,6 +55,18 @@ class Scope:
         while scope.is_done and scope.parent is not None:
             scope = scope.parent
         return scope
+
+    def wait(self, waiter: Waiter) -> None:
+        """Have `waiter` called when it is its turn."""
+        if self.waiters is None:
+            self.waiters = deque()
+        self.waiters.append(waiter)
+
+    def wait_with_section(self, start: Waiter) -> None:
+        """Have a critical section started, before anything else that waits."""
+        if self.sections is None:
+            self.sections = deque()
+        self.sections.append(start)
 
     def lock(self) -> None:
         """Hold the scope; holders are counted."""
@@ -73,10 +86,11 @@ class Scope:
         self.is_done = True
         parent.locks += self.locks
         self.locks = 0
-        parent.sections.extendleft(reversed(self.sections))
-        parent.waiters.extend(self.waiters)
-        self.sections.clear()
-        self.waiters.clear()
+        if self.sections:  # they were there first
+            parent.sections = self.sections + (parent.sections or deque())
+        for waiter in self.waiters or ():
+            parent.wait(waiter)
+        self.sections = self.waiters = None
 
     def pump(self) -> None:
         """Reserve a free scope for its next waiter, if it has any."""
@@ -87,9 +101,8 @@ class Scope:
 
     def take_waiters(self) -> list[Waiter]:
         """Empty the scope, for a reset: section starts are dropped, events are returned."""
-        waiters = list(self.waiters)
-        self.waiters.clear()
-        self.sections.clear()
+        waiters = list(self.waiters or ())
+        self.sections = self.waiters = None
         return waiters
 
     def _grant(self) -> None:
@@ -98,7 +111,11 @@ class Scope:
         if scope.locks > 0:
             return
         if scope.sections:
-            scope.sections.popleft()(scope)
+            waiter = scope.sections.popleft()
+            scope.sections = scope.sections or None
+            waiter(scope)
         elif scope.waiters:
-            scope.waiters.popleft()(scope)
+            waiter = scope.waiters.popleft()
+            scope.waiters = scope.waiters or None
+            waiter(scope)
         scope.pump()

@@ -192,9 +192,7 @@ class ObjectGates:
         """Run a step of a task once its gate lets it."""
         scope = task.scope.current()
         if scope.locks and self.broken is None:
-            scope.waiters.append(
-                lambda granted: self._run_step(granted, task, callback, args, context)
-            )
+            scope.wait(lambda granted: self._run_step(granted, task, callback, args, context))
         else:
             self._run_step(scope, task, callback, args, context)
 
@@ -370,14 +368,14 @@ class ObjectGates:
                 self.replies.deliver(reply, value, error)
 
         if self.root.locks:
-            self.root.waiters.append(granted)
+            self.root.wait(granted)
         else:
             self.hook.call_soon(self._ask, granted)
         return reply
 
     def _ask(self, waiter: Callable[[Scope], None]) -> None:
         if self.root.locks and self.broken is None:
-            self.root.waiters.append(waiter)
+            self.root.wait(waiter)
         else:
             waiter(self.root)
 
