@@ -30,7 +30,6 @@ import asyncio
 import contextlib
 import sys
 import weakref
-from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from contextvars import Context, copy_context
 from typing import Any, Protocol
@@ -46,7 +45,7 @@ class TurnOwner(TaskOwner, Protocol):
     """What the hook needs of an object (object_gates.py)."""
 
     capturing: GateTask | None  # the task that is being initialised after its inline start
-    microtasks: deque[Microtask]
+    microtasks: list[Microtask]
 
     def enter(
         self,
@@ -170,7 +169,7 @@ class _Probe:
 
     def __init__(self) -> None:
         self.capturing: GateTask | None = None
-        self.microtasks: deque[Microtask] = deque()
+        self.microtasks: list[Microtask] = []
 
     def initialise_task(self, task: GateTask) -> None:
         raise AssertionError("a probe has no tasks")

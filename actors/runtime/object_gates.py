@@ -22,7 +22,6 @@ Nothing here is durable, and storage is known only by the two callbacks.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import Context, copy_context
 from typing import Any, cast
@@ -103,7 +102,7 @@ class ObjectGates:
         )
         self.broken: DurableObjectError | None = None
         self.capturing: GateTask | None = None
-        self.microtasks: deque[Microtask] = deque()
+        self.microtasks: list[Microtask] = []
         self.tasks: dict[GateTask, None] = {}  # in the order of their making
         self.replies: Replies = Replies(self.loop, self.output)
         self.releases: list[Scope] = []  # holds that end with this turn
@@ -259,17 +258,20 @@ class ObjectGates:
         microtasks = self.microtasks
         deadline_ms = self._clock.monotonic_ms() + self.limits.drain_ms_max
         steps = 0
-        while microtasks:
-            task, callback, args, context = microtasks.popleft()
-            is_ending = self.broken is not None and task is not None and not task.done()
-            if is_ending and task is not None and not self._cancel_before_step(task):
-                continue
-            self._call(task, callback, args, context)
-            steps += 1
-            if steps >= self.limits.drain_steps_max or (
-                steps % STEPS_BETWEEN_LOOKS == 0 and self._clock.monotonic_ms() > deadline_ms
-            ):
-                break
+        try:
+            while steps < len(microtasks):
+                task, callback, args, context = microtasks[steps]
+                steps += 1
+                is_ending = self.broken is not None and task is not None and not task.done()
+                if is_ending and task is not None and not self._cancel_before_step(task):
+                    continue
+                self._call(task, callback, args, context)
+                if steps >= self.limits.drain_steps_max or (
+                    steps % STEPS_BETWEEN_LOOKS == 0 and self._clock.monotonic_ms() > deadline_ms
+                ):
+                    break
+        finally:
+            del microtasks[:steps]
         if microtasks:
             self.scope.lock()
             self.hook.call_soon(self._drain_on, self.scope)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from pathlib import Path
 
 import pytest
@@ -74,7 +73,7 @@ def test_host_case_holds_under_every_order(case: HostCase, tmp_path: Path) -> No
         run_virtually(main, Choices(seed=seed))
 
 
-class NoMicrotasks(deque[Microtask]):
+class NoMicrotasks(list[Microtask]):
     """Instead of keeping what is to run in the present turn, sends it through the gate."""
 
     def __init__(self, gates: ObjectGates) -> None:
