@@ -13,7 +13,6 @@ Without a lock `chain` is None, and holding costs one attribute test.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 
 from boomtown.actors.runtime.runtime_errors import reset_error
@@ -53,7 +52,8 @@ class OutputGate:
         self._lock_ms_max = lock_ms_max
         self._waiting = waiting
         self._on_broken = on_broken
-        self._locks: deque[tuple[int, Lock]] = deque()  # since when, on the monotonic clock
+        # Since when, on the monotonic clock. A list: an empty deque has 760 bytes.
+        self._locks: list[tuple[int, Lock]] = []
         self._is_watching = False
 
     def lock_while(self, lock: Lock) -> None:
@@ -113,8 +113,12 @@ class OutputGate:
         chain.add_done_callback(lambda ended: callback(failure_of(ended)))
 
     def _drop_ended_locks(self) -> None:
-        while self._locks and self._locks[0][1].done():
-            self._locks.popleft()
+        ended = 0
+        for _, lock in self._locks:
+            if not lock.done():
+                break
+            ended += 1
+        del self._locks[:ended]
 
     def _watch(self) -> None:
         if self._is_watching or not self._locks:
