@@ -142,8 +142,8 @@ class LogCommitPath:
         return self._broken is not None
 
     def make_database(self, file: Path, wal_path: Path) -> None:
-        """Put an empty database where there is none; its folder is there. Raises OSError."""
-        self._upkeep.pool.take(file)
+        """Put an empty database, and its log, where there is none. Raises OSError."""
+        self._upkeep.pool.take(file, wal_path)
         self._next.created[wal_path] = None
         self._tend()
 

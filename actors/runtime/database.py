@@ -12,7 +12,8 @@ at byte 32 + n * (24 + page size).
 
 Used on the loop thread, except that `checkpoint` and `close` may run in the flush thread while
 nothing else uses the connection. The main file is never opened by another descriptor in this
-process: closing that would drop SQLite's POSIX locks. The log may be.
+process, but for the lock (database_lock.py): where SQLite locks it itself, closing that would drop
+its locks. The log may be.
 
 The connection has two faces. Our own statements carry PREPARE_PERSISTENT, a user's do not, so the
 two never share an entry of the statement cache, and the authoriser (sql_authorizer.py), which
@@ -32,6 +33,7 @@ from typing import cast
 import apsw
 import msgspec
 
+from boomtown.actors.runtime.database_lock import UNLOCKED_VFS, lock_database
 from boomtown.actors.runtime.ports import Commit, ObjectKey
 from boomtown.actors.runtime.runtime_errors import SqlError
 from boomtown.actors.runtime.sqlite_surface import (
@@ -47,10 +49,16 @@ FRAME_HEADER_BYTES = 24
 WAL_SUFFIX = "-wal"
 _SYNCS_NOTHING = "PRAGMA synchronous = OFF"
 _SYNCS_CHECKPOINTS = "PRAGMA synchronous = NORMAL"
-# SQLite takes memory for 20 pages at a cache's first, unless the cache may hold fewer than three:
-# then, and as long as it is not empty, each page is taken by itself (25 KiB less for an object).
-_CACHES_ALMOST_NOTHING = "PRAGMA cache_size = 2"
-_CACHES_AS_USUAL = "PRAGMA cache_size = -2000"
+# Exclusive before WAL: else SQLite makes a shared-memory file, which a VFS may not have. And SQLite
+# takes memory for 20 pages at a cache's first, unless the cache may hold fewer than three: then,
+# and as long as it is not empty, each page is taken by itself (25 KiB less for an object).
+_FIRST_SETTINGS = "PRAGMA locking_mode = exclusive; PRAGMA cache_size = 2"
+# The mode first: the change of a new file's is synced. The version is on the first page: with that
+# the cache is not empty any more. All else is SQLite's default, or needs no statement.
+_SETTINGS = f"""
+PRAGMA journal_mode = wal; {_SYNCS_NOTHING}; PRAGMA page_size; PRAGMA schema_version;
+PRAGMA cache_size = -2000
+"""
 
 
 def make_folders(folder: Path) -> None:
@@ -76,14 +84,15 @@ class DatabaseOptions(msgspec.Struct, frozen=True, kw_only=True):
     make_folders: Callable[[Path], None] = make_folders  # of the disk that the VFS writes to
     list_folder: Callable[[Path], Sequence[str]] = list_folder  # of that disk, too
     remove_file: Callable[[Path], None] = remove_file
-    # Puts a new database where there is none, its folder made; None: SQLite makes it, slowly.
-    make_missing: Callable[[Path], None] | None = None
+    # Puts a new database and its log where there is none; None: SQLite makes both, slowly.
+    make_missing: Callable[[Path, Path], None] | None = None
     statements_cached: int = 100
 
 
 def database_path(data_dir: Path, key: ObjectKey) -> Path:
     """`<data_dir>/actors/<Class>/<2 hex>/<id>.sqlite` (decisions 14)."""
-    return data_dir / "actors" / key.class_name / key.object_id[:2] / f"{key.object_id}.sqlite"
+    object_id = key.object_id
+    return data_dir.joinpath("actors", key.class_name, object_id[:2], f"{object_id}.sqlite")
 
 
 def sql_error(error: apsw.Error) -> SqlError:
@@ -108,39 +117,59 @@ class Database:
         Raises apsw.BusyError while another process has it, apsw.Error where it is no database,
         OSError where folders cannot be made.
         """
-        options.make_folders(path.parent)
-        if options.make_missing is not None:
-            options.make_missing(path)
         self.path = path
         self.wal_path: Path = path.with_name(path.name + WAL_SUFFIX)
+        if options.make_missing is None:
+            options.make_folders(path.parent)
+        else:
+            options.make_missing(path, self.wal_path)
         self.wal_generation: int = 1
         self.wal_end: int = 0
         self._has_committed = False  # since it was opened
         self.is_guarded: bool = False  # while a user's statement is compiled or stepped
-        self._vfs = options.vfs or ""
-        connection = apsw.Connection(
-            str(path), vfs=options.vfs, statementcachesize=options.statements_cached
-        )
-        self._connection = cast("SqliteConnection", connection)
+        self._vfs = options.vfs
+        self._lock: int | None = None  # a descriptor
+        self._connection = self._open_connection(options)
         try:
             self.page_size: int = self._prepare_connection(options, limits)
             self.wal_end = self._wal_bytes()
         except BaseException:
-            self._connection.close()
+            self.close()
             raise
+
+    def _open_connection(self, options: DatabaseOptions) -> SqliteConnection:
+        vfs = self._vfs
+        if vfs is None and UNLOCKED_VFS is not None:
+            try:
+                self._lock = lock_database(self.path)
+            except BlockingIOError as error:
+                raise apsw.BusyError("database is locked") from error
+            vfs = UNLOCKED_VFS
+        try:
+            connection = apsw.Connection(
+                str(self.path), vfs=vfs, statementcachesize=options.statements_cached
+            )
+        except BaseException:
+            self._unlock()
+            raise
+        return cast("SqliteConnection", connection)
+
+    def _unlock(self) -> None:
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            os.close(lock)
 
     def _prepare_connection(self, options: DatabaseOptions, limits: RuntimeLimits) -> int:
         connection = self._connection
-        # Exclusive before WAL: else SQLite makes a shared-memory file, which a VFS may not have.
-        self._set_pragma("locking_mode", "exclusive")
+        first = _FIRST_SETTINGS
         if options.make_missing is None:  # else a new file came with its page size
-            self._run_once(f"PRAGMA page_size = {options.page_size}")
-        self._run_once(_CACHES_ALMOST_NOTHING)  # it has read the schema by now,
-        connection.release_memory()  # and forgets those pages
-        self._set_pragma("journal_mode", "wal")
-        # Only now: the change of a new file's mode is synced. Other settings are SQLite's
-        # defaults, or need no statement: each costs a tenth of a new object's start.
-        self._run_once(_SYNCS_NOTHING)
+            first = f"PRAGMA page_size = {options.page_size}; {first}"
+        ((locking_mode,),) = self._run_once(first)
+        connection.release_memory()  # the pages of the schema, which was read by now
+        (journal_mode,), (page_size,), _ = self._run_once(_SETTINGS)
+        if (locking_mode, journal_mode) != ("exclusive", "wal"):
+            raise SqlError(f"SQLite refused a setting: {locking_mode!r}, {journal_mode!r}")
+        assert isinstance(page_size, int)
         for setting in (
             apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE,
             apsw.SQLITE_DBCONFIG_DEFENSIVE,
@@ -163,23 +192,18 @@ class Database:
         ):
             connection.limit(limit, value)
         connection.set_wal_hook(self._note_commit)  # in place of the automatic checkpoint
-        # The version is on the first page: with that the cache is not empty any more.
-        (page_size,), _ = self._run_once("PRAGMA page_size; PRAGMA schema_version")
-        self._run_once(_CACHES_AS_USUAL)
-        assert isinstance(page_size, int)
         return page_size
 
     def _run_once(self, sql: str) -> list[SqlRow]:
         """Run a setting, and keep nothing compiled: 1.5 KiB each."""
         return self._connection.execute(sql, can_cache=False).fetchall()
 
-    def _set_pragma(self, name: str, value: str) -> None:
-        # It answers what is so now, for it may refuse.
-        got = self._run_once(f"PRAGMA {name} = {value}")
-        if got != [(value,)]:
-            raise SqlError(f"SQLite refused PRAGMA {name} = {value}: {got}")
-
     def _wal_bytes(self) -> int:
+        if self._vfs is None:
+            try:
+                return os.stat(self.wal_path).st_size
+            except FileNotFoundError:
+                return 0
         try:
             log = apsw.VFSFile(
                 self._vfs, str(self.wal_path), [apsw.SQLITE_OPEN_WAL | apsw.SQLITE_OPEN_READONLY, 0]
@@ -301,4 +325,7 @@ class Database:
 
     def close(self) -> None:
         """Close the file; the log stays as it is. Harmless when closed."""
-        self._connection.close()
+        try:
+            self._connection.close()
+        finally:
+            self._unlock()

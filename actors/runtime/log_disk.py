@@ -54,7 +54,7 @@ class OsLogDisk(OsFlush):
     """The operating system's disk (satisfies LogDisk)."""
 
     def exists(self, file: Path) -> bool:
-        return file.exists()
+        return os.path.exists(file)
 
     def size(self, file: Path) -> int:
         return file.stat().st_size
@@ -87,7 +87,7 @@ class OsLogDisk(OsFlush):
             os.close(descriptor)
 
     def rename(self, source: Path, target: Path) -> None:
-        source.rename(target)
+        os.rename(source, target)
 
     def remove(self, file: Path) -> None:
         file.unlink()

@@ -1,6 +1,6 @@
 """How many objects have their files open at once, and which hibernate to make room.
 
-Theory of operation. An open database costs two descriptors and its caches; a host keeps at most
+Theory of operation. An open database costs three descriptors and its caches; a host keeps at most
 `databases_max`. An object that starts past the bound first has idle ones evicted, by second
 chance: the object that was longest in the queue goes, unless an event came after its first, or
 since it was last looked at, which puts it at the end once. That is nearly the least recently

@@ -19,7 +19,7 @@ from boomtown.actors.runtime.alarm_scheduler import Abandon, AlarmScheduler, Del
 from boomtown.actors.runtime.commit_log import LogCommitPath
 from boomtown.actors.runtime.commit_log_start import CommitLogParts, recover_log, start_log
 from boomtown.actors.runtime.commit_path import FileCommitPath, FlushRunner
-from boomtown.actors.runtime.database import WAL_SUFFIX, Database, DatabaseOptions, database_path
+from boomtown.actors.runtime.database import Database, DatabaseOptions, database_path
 from boomtown.actors.runtime.ports import (
     CommitPath,
     Durability,
@@ -142,11 +142,11 @@ class SqliteBackend:
         )
         self._options = msgspec.structs.replace(self._options, make_missing=self._make_missing)
 
-    def _make_missing(self, file: Path) -> None:
+    def _make_missing(self, file: Path, wal_path: Path) -> None:
         assert self._log is not None
         assert self._log_path is not None
         if not self._log.disk.exists(file):
-            self._log_path.make_database(file, file.with_name(file.name + WAL_SUFFIX))
+            self._log_path.make_database(file, wal_path)
 
     def _new_scheduler(
         self, indexes: Mapping[str, AlarmIndex], deliver: Deliver, abandon: Abandon

@@ -4,13 +4,17 @@ Theory of operation. SQLite takes milliseconds and several syncs to make a file,
 is made in place can be torn by a power cut. So an empty database in WAL mode, one page, is
 written under another name, synced, and kept; a new object gets it by a rename, which happens
 whole or not at all. Its name becomes durable later, or the commit log's record of it makes the
-file again (log_replay.py).
+file again (log_replay.py). With it comes its write-ahead log, an empty file: to make one takes the
+file system longer than all that SQLite does with it, where many were removed lately.
 
-The pool asks for as many files as were taken lately, and at most `files_max`; they are made in
-the upkeep's thread. One that is missing is made on the spot, in the loop's. `take` and `keep` are
-for the loop's thread.
+The pool asks for as many files as were taken so far, and at most `files_max`; they are made in
+the upkeep's thread, `FILES_AT_ONCE` at most, so that the first are soon there. One that is missing
+is made on the spot, in the loop's. `take` and `keep` are for the loop's thread.
 
-What a crash leaves in the pool is removed at the next start: nobody knows whether it was synced.
+The log is renamed first. A crash after that leaves a log without a database, which means nothing:
+the object is new as before, and another empty log takes its place, as it takes the place of one
+that outlived its database in any other way. What a crash leaves in the pool is removed at the next
+start: nobody knows whether it was synced.
 """
 
 from __future__ import annotations
@@ -29,7 +33,8 @@ from boomtown.actors.runtime.sqlite_surface import SqliteConnection
 PREFIX = "template-"
 _WRITE_VERSION_AT, _READ_VERSION_AT = 18, 19
 _WAL_MODE = 2  # sqlite.org/fileformat2.html 1.3.3
-FEW = 2
+FILES_AT_ONCE = 32
+_FEW = 4  # a fourth of the pool missing is worth the while
 
 
 def make_image(page_size: int) -> bytes:
@@ -66,8 +71,9 @@ class TemplatePool:
         self._ready: deque[Path] = deque()
         self._wanted = 0
 
-    def take(self, target: Path) -> None:
-        """Put an empty database at `target`, whose folder is there. Raises OSError."""
+    def take(self, target: Path, log: Path) -> None:
+        """Put an empty database at `target` and its write-ahead log at `log`, with their folder
+        where it is not there. Raises OSError."""
         self._wanted = min(self._files_max, self._wanted + 1)
         if self._ready:
             file = self._ready.popleft()
@@ -75,22 +81,32 @@ class TemplatePool:
             file = self.next_file()
             for _ in self.make(file):
                 pass
+        try:
+            self._disk.rename(_log_of(file), log)
+        except FileNotFoundError:  # rarely: a class has 256 folders
+            self._disk.make_folders(log.parent)
+            self._disk.rename(_log_of(file), log)
         self._disk.rename(file, target)
 
     @property
     def files_missing(self) -> int:
-        """How many files to make now; none before the pool is half empty."""
+        """How many files to make now; none while only a few are missing."""
         missing = self._wanted - len(self._ready)
-        return missing if missing * FEW > self._wanted else 0
+        return min(missing, FILES_AT_ONCE) if missing * _FEW > self._wanted else 0
 
     def next_file(self) -> Path:
         """A name that no file has had."""
         return self._folder / f"{PREFIX}{next(self._numbers)}.sqlite"
 
     def make(self, file: Path) -> Iterator[None]:
-        """Write one file, in any thread."""
-        return write_template(self._disk, file, self._image)
+        """Write one file and its log, in any thread."""
+        self._disk.create(_log_of(file))
+        yield from write_template(self._disk, file, self._image)
 
     def keep(self, file: Path) -> None:
         """A file that `make` has made."""
         self._ready.append(file)
+
+
+def _log_of(file: Path) -> Path:
+    return file.with_suffix(".log")

@@ -17,7 +17,8 @@ class CommitLogLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     # A longer range is synced in the object's own log: writing it twice costs more than a sync.
     record_bytes_max: int = 256 * 1024
     wal_bytes_kept_max: int = 64 * 1024  # an object that is closed with more is checkpointed
-    template_files_max: int = 64  # ready for new objects; as many as were wanted lately
+    # Ready for new objects, as many as were wanted so far. 256 last a fifth of a second.
+    template_files_max: int = 256
     name_bytes_max: int = 4096  # of a database's path under the data directory
 
     def __post_init__(self) -> None:
@@ -40,7 +41,7 @@ class RuntimeLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     drain_steps_max: int = 10_000  # gates.md 2: microtasks of one turn before others may run
     drain_ms_max: int = 50  # gates.md 2: the same bound in time
     evictions_per_sweep_max: int = 200  # gates.md 3: closing files is the cost
-    # 127 KB and 2 descriptors each. Exceeded while every open object is busy: those may be waiting
+    # 90 KB, 3 descriptors each. Exceeded while every open object is busy: those may be waiting
     # for the very one that starts, so to hold it back could be for ever.
     open_databases_max: int = 2_000
     value_bytes_max: int = 4 * 1024 * 1024  # durable-actors 4.4: of a string, a blob, a key, a row
@@ -132,10 +133,11 @@ class TownLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     list_limit_max: int = 1_000
     list_limit_default: int = 100
     processed_inbox_kept_ms: int = 7 * 86_400_000
+    prune_period_ms: int = 60_000  # between two looks of a live town for what is past its time
     idempotency_kept_ms: int = 86_400_000  # decisions 53
     feed_kept_ms: int = 7 * 86_400_000  # roster.md 4.4; a cursor in use keeps its rows longer
     feed_rows_max: int = 100_000  # some 50 MB; a cursor in use keeps more
-    feed_prune_rows_max: int = 2_000  # per tick: some 10 ms
+    feed_prune_rows_max: int = 2_000  # at once: some 10 ms
     feed_cursor_in_use_ms: int = 86_400_000  # one that was moved less long ago holds rows back
     feed_cursors_max: int = 1_000  # named consumers of one town
     feed_followers_max: int = 256  # that wait in one town at once

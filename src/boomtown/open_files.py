@@ -14,7 +14,7 @@ import msgspec
 
 from boomtown.limits import RuntimeLimits
 
-DESCRIPTORS_PER_DATABASE = 2  # the file and its log
+DESCRIPTORS_PER_DATABASE = 3  # the file, its log and its lock
 DESCRIPTORS_BESIDE = 256  # connections, pipes, containers
 DATABASES_MIN = 32  # with fewer nothing would stay open for two calls
 
