@@ -44,10 +44,11 @@ _APPEND = (
     " created_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _FORGET_SESSION = "DELETE FROM feed_log WHERE session_id = ?"
-# Counted by number, not by row: gaps are few, and this costs nothing.
-_LAST_PRUNABLE = (
-    "SELECT max(seq) FROM (SELECT seq, created_at_ms FROM feed_log WHERE seq <= ?"
-    " ORDER BY seq LIMIT ?) WHERE created_at_ms < ? OR seq <= ?"
+_OLDEST = "SELECT min(seq) FROM feed_log"
+# The instant stands behind the payload: only rows that may go are looked at, and one more.
+_FIRST_KEPT = (
+    "SELECT seq FROM feed_log WHERE seq > ? AND seq <= ? AND created_at_ms >= ?"
+    " ORDER BY seq LIMIT 1"
 )
 _HELD_BACK = "SELECT min(seq) FROM feed_cursors WHERE updated_at_ms > ?"
 _PRUNE = "DELETE FROM feed_log WHERE seq <= ?"
@@ -55,7 +56,8 @@ _KEEP_PRUNED = "UPDATE feed_state SET pruned_seq = ? WHERE pruned_seq < ?"
 _FACTS = (
     "SELECT (SELECT min(seq) FROM feed_log), (SELECT max(seq) FROM feed_log),"
     " (SELECT max(seq) FROM feed_cursors),"
-    " (SELECT count(*) FROM sqlite_schema WHERE type = 'trigger' AND substr(name, 1, ?) = ?)"
+    " (SELECT count(*) FROM sqlite_schema WHERE type = 'trigger' AND substr(name, 1, ?) = ?),"
+    f" ({_HEAD}), ({_PRUNED})"
 )
 
 
@@ -141,21 +143,21 @@ def forget_session_rows(tx: TownTransaction, session_id: SessionId) -> None:
 
 def prune_feed(tx: TownTransaction) -> int:
     """Let go of the oldest rows that nobody needs, at most `feed_prune_rows_max`; answers the
-    number up to which they are gone."""
+    number up to which they are gone. A row is needed until every older one may go."""
     limits = tx.limits
-    held = tx.find_row(_HELD_BACK, tx.now_ms - limits.feed_cursor_in_use_ms)
-    head = head_of(tx)
-    bound = head if held is None or held[0] is None else int(held[0])
-    row = tx.find_row(
-        _LAST_PRUNABLE,
-        bound,
-        limits.feed_prune_rows_max,
-        tx.now_ms - limits.feed_kept_ms,
-        head - limits.feed_rows_max,
-    )
-    if row is None or row[0] is None:
+    oldest = _find_number(tx, _OLDEST)
+    if oldest is None:
         return pruned_seq(tx)
-    last = int(row[0])
+    head = head_of(tx)
+    held_at = _find_number(tx, _HELD_BACK, tx.now_ms - limits.feed_cursor_in_use_ms)
+    # Counted by number, not by row: gaps are few, and this costs nothing.
+    bound = min(head if held_at is None else held_at, oldest + limits.feed_prune_rows_max - 1)
+    crowded_out = min(head - limits.feed_rows_max, bound)
+    kept_from_ms = tx.now_ms - limits.feed_kept_ms
+    first_kept = _find_number(tx, _FIRST_KEPT, crowded_out, bound, kept_from_ms)
+    last = bound if first_kept is None else first_kept - 1
+    if last < oldest:
+        return pruned_seq(tx)
     tx.run(_PRUNE, last)
     tx.run(_KEEP_PRUNED, last, last)
     return last
@@ -166,13 +168,18 @@ def read_facts(tx: TownTransaction) -> FeedFacts:
     row = tx.find_row(_FACTS, len(TRIGGER_PREFIX), TRIGGER_PREFIX)
     assert row is not None
     return FeedFacts(
-        head=head_of(tx),
-        pruned_seq=pruned_seq(tx),
         first_seq=row[0],
         last_seq=row[1],
         furthest_cursor=row[2],
         triggers=int(row[3]),
+        head=int(row[4]),
+        pruned_seq=int(row[5]),
     )
+
+
+def _find_number(tx: TownTransaction, query: str, *bindings: int) -> int | None:
+    row = tx.find_row(query, *bindings)
+    return None if row is None or row[0] is None else int(row[0])
 
 
 def _event(row: tuple[Any, ...]) -> FeedEventView:

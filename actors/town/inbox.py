@@ -59,7 +59,11 @@ _INSERT_DEAD = (
     "INSERT INTO dead_letters (seq, kind, payload, attempts, error, created_at_ms, died_at_ms)"
     " VALUES (?, ?, ?, ?, ?, ?, ?)"
 )
-_PRUNE = "DELETE FROM inbox WHERE applied_at_ms IS NOT NULL AND applied_at_ms < ?"
+# From the oldest up to the first that is kept: so only what goes is looked at, and one more.
+_PRUNE = (
+    "DELETE FROM inbox WHERE seq < coalesce((SELECT seq FROM inbox WHERE applied_at_ms IS NULL"
+    " OR applied_at_ms >= ? ORDER BY seq LIMIT 1), 9223372036854775807)"
+)
 _FORGET_SESSION = "DELETE FROM inbox WHERE session_id = ? AND applied_at_ms IS NULL"
 _COUNT_PENDING = "SELECT count(*), min(created_at_ms) FROM inbox WHERE applied_at_ms IS NULL"
 
@@ -144,7 +148,7 @@ def drain(tx: TownTransaction, apply: Callable[[TownTransaction, TownEvent], boo
 
 
 def prune(tx: TownTransaction) -> None:
-    """Forget what was applied long ago."""
+    """Forget what was applied long ago, once everything older is forgotten."""
     tx.run(_PRUNE, tx.now_ms - tx.limits.processed_inbox_kept_ms)
 
 

@@ -200,7 +200,7 @@ CREATE UNIQUE INDEX one_running_review_per_rig ON sessions (rig_id)
     WHERE kind = 'review' AND state != 'ended';
 CREATE INDEX sessions_by_bead ON sessions (bead_id, claimed_at_ms);
 CREATE INDEX sessions_by_subject ON sessions (subject, kind);
-CREATE INDEX sessions_by_end ON sessions (ended_at_ms) WHERE state = 'ended';
+CREATE INDEX sessions_by_end ON sessions (ended_at_ms, end_reason, bead_id) WHERE state = 'ended';
 
 CREATE TABLE inbox (
     seq                 INTEGER PRIMARY KEY AUTOINCREMENT, -- the order of application
@@ -241,6 +241,7 @@ CREATE TABLE effects (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX effects_unanswered ON effects (due_at_ms) WHERE state != 'answered';
+CREATE INDEX effects_by_answer ON effects (answered_at_ms, session_id) WHERE state = 'answered';
 
 CREATE TABLE bead_events (                         -- the audit; append only
     seq                 INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -276,3 +277,5 @@ CREATE TABLE idempotency (
     created_at_ms       INTEGER NOT NULL,
     PRIMARY KEY (principal, key)
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX idempotency_by_age ON idempotency (created_at_ms);

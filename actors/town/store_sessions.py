@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from boomtown.actors.town.model import Effect, Session
+from boomtown.actors.town.table_memory import Part
 from boomtown.actors.town.tables import Table
 from boomtown.actors.town.transaction import TownTransaction
 from boomtown.error_codes import ErrorCode
@@ -99,9 +100,9 @@ def find_effect_by_key(tx: TownTransaction, key: str) -> Effect | None:
     return EFFECTS.find_where(tx, _FIND_EFFECT_BY_KEY, key)
 
 
-def list_unanswered_effects(tx: TownTransaction) -> list[Effect]:
+def list_unanswered_effects(tx: TownTransaction) -> tuple[Effect, ...]:
     """Pending and running, the earliest due first."""
-    return EFFECTS.list_where(tx, _LIST_UNANSWERED)
+    return tx.recall(Part.EFFECTS, lambda: tuple(EFFECTS.list_where(tx, _LIST_UNANSWERED)))
 
 
 def insert_effect(tx: TownTransaction, effect: Effect) -> None:

@@ -1,19 +1,30 @@
 """Reads a Snapshot: all that planners, invariants and town-wide questions may see, at one instant.
 
 A fixed number of statements whatever the town holds; the indexes are built once, in memory. What
-is final and touches nothing live is never read, so the cost follows the live work, not history.
+is final and touches nothing live is never read, so the cost follows the live work, not history;
+and of that only what was touched since it was last read (table_memory.py).
 """
 
 from __future__ import annotations
 
+from functools import partial
+
+import msgspec
+
 from boomtown.actors.town.container_ends import CONTAINER_END_REASONS, HOUR_MS
 from boomtown.actors.town.inbox import count_pending
 from boomtown.actors.town.model import (
+    Agent,
     Bead,
     BeadType,
+    Convoy,
     Dependency,
     DependencyType,
+    Escalation,
+    Review,
+    Rig,
     Session,
+    Watch,
 )
 from boomtown.actors.town.snapshot import Snapshot
 from boomtown.actors.town.store_agents import AGENTS
@@ -23,8 +34,10 @@ from boomtown.actors.town.store_satellites import CONVOYS, ESCALATIONS, REVIEWS
 from boomtown.actors.town.store_sessions import list_live_sessions, list_unanswered_effects
 from boomtown.actors.town.store_town import get_town, list_rigs
 from boomtown.actors.town.store_watches import list_watches
+from boomtown.actors.town.table_memory import Part
 from boomtown.actors.town.transaction import TownTransaction
-from boomtown.ids import AgentId, BeadId, SessionId
+from boomtown.ids import AgentId, BeadId, RigId, SessionId
+from boomtown.wire import encode_json_text
 
 # The live beads that rules go through, then what they touch: their blockers, what they are
 # about, the issues of live convoys, the reviews of live sources, the beads of live sessions.
@@ -32,8 +45,9 @@ _LIVE = (
     "SELECT bead_id FROM beads WHERE type IN ('issue', 'merge_request', 'convoy')"
     " AND status IN ('open', 'in_progress', 'in_review')"
 )
-_SEEN = f"""
-WITH live AS ({_LIVE}), seen AS (
+_LIST_SEEN = f"""
+SELECT bead_id FROM (
+    WITH live AS ({_LIVE})
     SELECT bead_id FROM live
     UNION SELECT depends_on_bead_id FROM bead_dependencies
         WHERE bead_id IN (SELECT bead_id FROM live)
@@ -42,24 +56,20 @@ WITH live AS ({_LIVE}), seen AS (
     UNION SELECT subject FROM beads
         WHERE subject IS NOT NULL AND bead_id IN (SELECT bead_id FROM live)
     UNION SELECT bead_id FROM sessions WHERE state != 'ended'
-)
+) ORDER BY bead_id
 """
-_LIST_BEADS = (
-    f"{_SEEN}{BEADS.select} WHERE bead_id IN (SELECT bead_id FROM seen)"
-    " ORDER BY created_at_ms, bead_id"
-)
+# Which are seen is found once, and handed to those that follow as one JSON array.
+_AMONG = "IN (SELECT value FROM json_each(?))"
+_LIST_BEADS = f"{BEADS.select} WHERE bead_id {_AMONG} ORDER BY created_at_ms, bead_id"
 _LIST_DEPENDENCIES = (
-    f"{_SEEN}SELECT bead_id, depends_on_bead_id, type FROM bead_dependencies"
-    " WHERE bead_id IN (SELECT bead_id FROM seen)"
-    " ORDER BY bead_id, depends_on_bead_id, type"
+    "SELECT bead_id, depends_on_bead_id, type FROM bead_dependencies"
+    f" WHERE bead_id {_AMONG} ORDER BY bead_id, depends_on_bead_id, type"
 )
 _LIST_REVIEWS_OF = (
-    f"{_SEEN}SELECT bead_id, subject FROM beads WHERE subject IN (SELECT bead_id FROM seen)"
+    f"SELECT bead_id, subject FROM beads WHERE subject {_AMONG}"
     " AND kind IN ('review', 'landing') ORDER BY created_at_ms, bead_id"
 )
-_LIST_REVIEWS = (
-    f"{_SEEN}{REVIEWS.select} WHERE bead_id IN (SELECT bead_id FROM seen) ORDER BY bead_id"
-)
+_LIST_REVIEWS = f"{REVIEWS.select} WHERE bead_id {_AMONG} ORDER BY bead_id"
 _LIST_CONVOYS = (
     f"{CONVOYS.select} WHERE bead_id IN (SELECT bead_id FROM beads WHERE type = 'convoy' AND"
     " status IN ('open', 'in_progress', 'in_review')) ORDER BY bead_id"
@@ -85,53 +95,128 @@ _LIST_CONTAINER_ENDS = (
 )
 
 
+class _LiveBeads(msgspec.Struct, frozen=True, kw_only=True):
+    """The parts of a snapshot that its beads, their edges and their reviews make."""
+
+    beads: dict[BeadId, Bead]
+    dependencies: tuple[Dependency, ...]
+    reviews: dict[BeadId, Review]
+    reviews_of: dict[BeadId, tuple[BeadId, ...]]
+    blockers: dict[BeadId, tuple[BeadId, ...]]
+    tracked: dict[BeadId, tuple[BeadId, ...]]
+    convoy_of: dict[BeadId, BeadId]
+
+
+class _Escalations(msgspec.Struct, frozen=True, kw_only=True):
+    live: dict[str, Escalation]
+    closed_keys: frozenset[str]
+
+
+class _Sessions(msgspec.Struct, frozen=True, kw_only=True):
+    by_id: dict[SessionId, Session]
+    of_agent: dict[AgentId, SessionId]
+    of_bead: dict[BeadId, SessionId]
+
+
 def read_snapshot(tx: TownTransaction) -> Snapshot:
     """The town as it is in this transaction; TOWN_NOT_FOUND when there is none."""
-    beads = {bead.bead_id: bead for bead in BEADS.list_where(tx, _LIST_BEADS)}
-    dependencies = tuple(
-        Dependency(bead_id=bead_id, depends_on_bead_id=target, type=DependencyType(edge))
-        for bead_id, target, edge in tx.rows(_LIST_DEPENDENCIES)
-    )
-    sessions = list_live_sessions(tx)
+    town = get_town(tx)
+    live = tx.recall(Part.LIVE_BEADS, partial(_read_live_beads, tx))
+    escalations = tx.recall(Part.ESCALATIONS, partial(_read_escalations, tx))
+    sessions = tx.recall(Part.SESSIONS, partial(_read_sessions, tx))
     depth, oldest_at_ms = count_pending(tx)
-    tracked, convoy_of = _index_convoys(beads, dependencies)
     return Snapshot(
-        town=get_town(tx),
-        rigs={rig.rig_id: rig for rig in list_rigs(tx)},
-        beads=beads,
-        reviews={review.bead_id: review for review in REVIEWS.list_where(tx, _LIST_REVIEWS)},
-        convoys={convoy.bead_id: convoy for convoy in CONVOYS.list_where(tx, _LIST_CONVOYS)},
-        live_escalations={
-            escalation.key: escalation
-            for escalation in ESCALATIONS.list_where(tx, _LIST_LIVE_ESCALATIONS)
-            if escalation.key is not None
-        },
-        closed_escalation_keys=frozenset(key for (key,) in tx.rows(_LIST_CLOSED_KEYS)),
-        blockers=_index_blockers(dependencies),
-        tracked=tracked,
-        convoy_of=convoy_of,
-        reviews_of=_index_reviews(tx),
-        agents={agent.agent_id: agent for agent in AGENTS.list_where(tx, _LIST_AGENTS)},
-        sessions={session.session_id: session for session in sessions},
-        session_of_agent=_by_agent(sessions),
-        session_of_bead=_by_bead(sessions),
-        dependencies=dependencies,
-        effects=tuple(list_unanswered_effects(tx)),
+        town=town,
+        rigs=tx.recall(Part.RIGS, partial(_read_rigs, tx)),
+        beads=live.beads,
+        reviews=live.reviews,
+        convoys=tx.recall(Part.CONVOYS, partial(_read_convoys, tx)),
+        live_escalations=escalations.live,
+        closed_escalation_keys=escalations.closed_keys,
+        blockers=live.blockers,
+        tracked=live.tracked,
+        convoy_of=live.convoy_of,
+        reviews_of=live.reviews_of,
+        agents=tx.recall(Part.AGENTS, partial(_read_agents, tx)),
+        sessions=sessions.by_id,
+        session_of_agent=sessions.of_agent,
+        session_of_bead=sessions.of_bead,
+        dependencies=live.dependencies,
+        effects=list_unanswered_effects(tx),
         inbox_oldest_at_ms=oldest_at_ms,
         inbox_depth=depth,
         breaker=read_breaker(tx),
-        watches=tuple(list_watches(tx, None)),
-        forced_out=frozenset(AgentId(boss) for (boss,) in tx.rows(_LIST_FORCED_OUT)),
-        container_ends=_read_container_ends(tx, beads),
+        watches=tx.recall(Part.WATCHES, partial(_read_watches, tx)),
+        forced_out=tx.recall(Part.FORCED_OUT, partial(_read_forced_out, tx)),
+        container_ends=_container_ends(tx, live.beads),
     )
 
 
-def _read_container_ends(
+def _read_live_beads(tx: TownTransaction) -> _LiveBeads:
+    seen = encode_json_text([bead_id for (bead_id,) in tx.rows(_LIST_SEEN)])
+    beads = {bead.bead_id: bead for bead in BEADS.list_where(tx, _LIST_BEADS, seen)}
+    dependencies = tuple(
+        Dependency(bead_id=bead_id, depends_on_bead_id=target, type=DependencyType(edge))
+        for bead_id, target, edge in tx.rows(_LIST_DEPENDENCIES, seen)
+    )
+    tracked, convoy_of = _index_convoys(beads, dependencies)
+    return _LiveBeads(
+        beads=beads,
+        dependencies=dependencies,
+        reviews={review.bead_id: review for review in REVIEWS.list_where(tx, _LIST_REVIEWS, seen)},
+        reviews_of=_index_reviews(tx, seen),
+        blockers=_index_blockers(dependencies),
+        tracked=tracked,
+        convoy_of=convoy_of,
+    )
+
+
+def _read_escalations(tx: TownTransaction) -> _Escalations:
+    live = ESCALATIONS.list_where(tx, _LIST_LIVE_ESCALATIONS)
+    return _Escalations(
+        live={escalation.key: escalation for escalation in live if escalation.key is not None},
+        closed_keys=frozenset(key for (key,) in tx.rows(_LIST_CLOSED_KEYS)),
+    )
+
+
+def _read_sessions(tx: TownTransaction) -> _Sessions:
+    sessions = list_live_sessions(tx)
+    return _Sessions(
+        by_id={session.session_id: session for session in sessions},
+        of_agent={session.agent_id: session.session_id for session in sessions},
+        of_bead={session.bead_id: session.session_id for session in sessions},
+    )
+
+
+def _read_rigs(tx: TownTransaction) -> dict[RigId, Rig]:
+    return {rig.rig_id: rig for rig in list_rigs(tx)}
+
+
+def _read_convoys(tx: TownTransaction) -> dict[BeadId, Convoy]:
+    return {convoy.bead_id: convoy for convoy in CONVOYS.list_where(tx, _LIST_CONVOYS)}
+
+
+def _read_agents(tx: TownTransaction) -> dict[AgentId, Agent]:
+    return {agent.agent_id: agent for agent in AGENTS.list_where(tx, _LIST_AGENTS)}
+
+
+def _read_watches(tx: TownTransaction) -> tuple[Watch, ...]:
+    return tuple(list_watches(tx, None))
+
+
+def _read_forced_out(tx: TownTransaction) -> frozenset[AgentId]:
+    return frozenset(AgentId(boss) for (boss,) in tx.rows(_LIST_FORCED_OUT))
+
+
+def _container_ends(
     tx: TownTransaction, beads: dict[BeadId, Bead]
 ) -> dict[BeadId, tuple[int, ...]]:
+    since_ms = tx.now_ms - HOUR_MS
     found: dict[BeadId, tuple[int, ...]] = {}
-    for bead_id, ended_at_ms in tx.rows(_LIST_CONTAINER_ENDS, tx.now_ms - HOUR_MS):
-        if bead_id in beads:
+    # What is remembered may go further back than an hour, never less far.
+    rows = tx.recall(Part.CONTAINER_ENDS, partial(tx.rows, _LIST_CONTAINER_ENDS, since_ms))
+    for bead_id, ended_at_ms in rows:
+        if ended_at_ms > since_ms and bead_id in beads:
             found[bead_id] = (*found.get(bead_id, ()), ended_at_ms)
     return found
 
@@ -161,16 +246,8 @@ def _index_convoys(
     return {convoy: tuple(issues) for convoy, issues in tracked.items()}, convoy_of
 
 
-def _index_reviews(tx: TownTransaction) -> dict[BeadId, tuple[BeadId, ...]]:
+def _index_reviews(tx: TownTransaction, seen: str) -> dict[BeadId, tuple[BeadId, ...]]:
     found: dict[BeadId, list[BeadId]] = {}
-    for bead_id, subject in tx.rows(_LIST_REVIEWS_OF):
+    for bead_id, subject in tx.rows(_LIST_REVIEWS_OF, seen):
         found.setdefault(subject, []).append(bead_id)
     return {subject: tuple(reviews) for subject, reviews in found.items()}
-
-
-def _by_agent(sessions: list[Session]) -> dict[AgentId, SessionId]:
-    return {session.agent_id: session.session_id for session in sessions}
-
-
-def _by_bead(sessions: list[Session]) -> dict[BeadId, SessionId]:
-    return {session.bead_id: session.session_id for session in sessions}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from boomtown.actors.town.model import Rig, Town
+from boomtown.actors.town.table_memory import Part
 from boomtown.actors.town.tables import Table
 from boomtown.actors.town.transaction import TownTransaction
 from boomtown.error_codes import ErrorCode
@@ -28,7 +29,7 @@ _LIST_COUNTERS = "SELECT name, value FROM counters ORDER BY name"
 
 
 def find_town(tx: TownTransaction) -> Town | None:
-    return TOWN.find(tx, _ONLY_ROW)
+    return tx.recall(Part.TOWN, lambda: TOWN.find(tx, _ONLY_ROW))
 
 
 def get_town(tx: TownTransaction) -> Town:

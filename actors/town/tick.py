@@ -2,10 +2,13 @@
 
 The phases, in this order, all in one turn and without an await: drain the inbox, read a snapshot,
 plan, apply the plan, patrol the forges, read again, check the invariants, take the effects that
-are due. Each event
-and each action has a savepoint of its own; a phase that raises is logged, counted and passed over,
-so that no fault of one keeps the others, or the next tick, from happening (row 76). Invariants
-are reported and counted, never repaired (town.md 6.1).
+are due. Each event and each action has a savepoint of its own; a phase that raises is logged,
+counted and passed over, so that no fault of one keeps the others, or the next tick, from happening
+(row 76). Invariants are reported and counted, never repaired (town.md 6.1).
+
+Most ticks of a town at work find nothing to do but to look. They open no savepoint, and read only
+what was touched since the last (table_memory.py); what is past its time is looked for once in
+`prune_period_ms`, by the caller's word.
 
 The caller (town_loop.py) starts the workers of the effects and arms the alarm in every outcome.
 What a tick has to say about itself is in TickReport, kept in memory for the status; the counters
@@ -31,7 +34,7 @@ from boomtown.actors.town.feed_invariants import check_feed
 from boomtown.actors.town.feed_log import prune_feed, read_facts
 from boomtown.actors.town.inbox import DrainReport, count_pending, drain, prune
 from boomtown.actors.town.invariants import Violation, check
-from boomtown.actors.town.model import Effect
+from boomtown.actors.town.model import Effect, EffectState
 from boomtown.actors.town.observer_invariants import check_observer
 from boomtown.actors.town.patrol_moves import run_patrol
 from boomtown.actors.town.reconciler import plan
@@ -56,6 +59,7 @@ COUNTER_DROPPED = "actions.dropped"
 COUNTER_FAILED = "actions.failed"
 COUNTER_VIOLATIONS = "invariants.violated"
 COUNTER_DEAD = "inbox.dead"
+COUNTER_PHASES = "phases.failed"
 
 
 class TickReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,7 +93,10 @@ class _Applied(msgspec.Struct):
 
 
 def run_tick(
-    tx: TownTransaction, take_effects: Callable[[TownTransaction], tuple[Effect, ...]]
+    tx: TownTransaction,
+    take_effects: Callable[[TownTransaction], tuple[Effect, ...]],
+    *,
+    is_pruning: bool,
 ) -> TickReport:
     """All phases. Raises nothing that a phase raised."""
     failed_phases: list[str] = []
@@ -107,20 +114,26 @@ def run_tick(
         return look(name, lambda: tx.in_savepoint(work), otherwise)
 
     soon_ms = tx.now_ms + tx.limits.alarm_active_ms
-    drained = phase("drain", lambda: drain(tx, apply_event), DrainReport())
+    drained = DrainReport()
+    if look("depth", lambda: count_pending(tx)[0], 0):
+        drained = phase("drain", lambda: drain(tx, apply_event), drained)
     before: Snapshot | None = look("read", lambda: read_snapshot(tx), None)
     actions = look("plan", lambda: _plan(tx, before), NO_ACTIONS)
-    outcome = phase("apply", lambda: _apply_all(tx, actions), _Applied())
-    # Reading is the dearest part of a tick: where nothing was applied, what was read still holds.
-    after = look("read", lambda: read_snapshot(tx), None) if actions else before
+    outcome, after = _Applied(), before
+    if actions:
+        outcome = phase("apply", lambda: _apply_all(tx, actions), outcome)
+        after = look("read", lambda: read_snapshot(tx), None)
     is_planned = not actions and "plan" not in failed_phases  # of `after`: nothing to do now
-    moved = phase("patrol", lambda: _patrol(tx, after), 0)
+    moved = look("patrol", lambda: _patrol(tx, after), 0)
     if moved:
         after = look("read", lambda: read_snapshot(tx), None)
     violations = look("check", lambda: _check(tx, after), NO_VIOLATIONS)
-    phase("prune", lambda: _prune(tx), None)
-    effects = phase("effects", lambda: take_effects(tx), NO_EFFECTS)
-    phase("count", lambda: _count(tx, outcome, violations, drained), None)
+    if is_pruning:
+        phase("prune", lambda: _prune(tx), None)
+    effects = NO_EFFECTS
+    if after is None or _has_due_effect(after, tx.now_ms):
+        effects = phase("effects", lambda: take_effects(tx), effects)
+    look("count", lambda: _count(tx, outcome, violations, drained, len(failed_phases)), None)
     return TickReport(
         at_ms=tx.now_ms,
         drained=drained,
@@ -199,6 +212,13 @@ def _check_feed(tx: TownTransaction) -> tuple[Violation, ...]:
     return () if tx.feed is None else check_feed(read_facts(tx))
 
 
+def _has_due_effect(snapshot: Snapshot, now_ms: int) -> bool:
+    return any(
+        effect.state == EffectState.PENDING and effect.due_at_ms <= now_ms
+        for effect in snapshot.effects
+    )
+
+
 def _prune(tx: TownTransaction) -> None:
     prune(tx)
     prune_effects(tx)
@@ -212,9 +232,11 @@ def _count(
     outcome: _Applied,
     violations: tuple[Violation, ...],
     drained: DrainReport,
+    failed_phases: int,
 ) -> None:
     counts = {
         COUNTER_TICKS: 1,
+        COUNTER_PHASES: failed_phases,
         COUNTER_DROPPED: outcome.dropped,
         COUNTER_FAILED: outcome.failed,
         COUNTER_VIOLATIONS: len(violations),

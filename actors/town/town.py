@@ -33,11 +33,12 @@ from boomtown.actors.town.gateway_desk import GatewayDesk
 from boomtown.actors.town.outside_looks import look_first
 from boomtown.actors.town.pr_actions import ForgeDeeds
 from boomtown.actors.town.pr_claims import look_at_request
-from boomtown.actors.town.questions import QuestionRequest
+from boomtown.actors.town.questions import GetTownStatus, QuestionRequest
 from boomtown.actors.town.roster_views import GatewayView
 from boomtown.actors.town.schema_files import town_schema
 from boomtown.actors.town.sightings import Seen
 from boomtown.actors.town.store_town import find_town
+from boomtown.actors.town.table_memory import TableMemory
 from boomtown.actors.town.town_loop import TownLoop
 from boomtown.actors.town.transaction import TownTransaction
 from boomtown.actors.town.views import Answer
@@ -45,7 +46,7 @@ from boomtown.errors import BoomtownError
 
 _HAS_SCHEMA = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'town'"
 _SCHEMA = town_schema()
-NO_LOOP = LoopFacts(next_alarm_at_ms=None, reconciler={})  # questions of the feed ask nothing of it
+NO_LOOP = LoopFacts(next_alarm_at_ms=None, reconciler={})  # only the status asks anything of it
 
 
 class Town(DurableObject):
@@ -56,6 +57,7 @@ class Town(DurableObject):
         super().__init__(ctx, env)
         self._followers = FeedFollowers(env.CLOCK)
         self._speaker = FeedSpeaker(self._followers.notify)
+        self._memory = TableMemory()
         self._loop = TownLoop(
             storage=ctx.storage,
             begin=self._begin,
@@ -87,11 +89,12 @@ class Town(DurableObject):
         """Answer a question; nothing is written."""
         seen = await look_first(self._begin(), self.env.CONTAINERS, request.question)
         tx = msgspec.structs.replace(self._begin(), seen=seen)
-        exists = find_town(tx) is not None
-        facts = LoopFacts(
-            next_alarm_at_ms=await self.ctx.storage.get_alarm(),
-            reconciler=self._loop.facts() if exists else {},
-        )
+        facts = NO_LOOP
+        if isinstance(request.question, GetTownStatus) and find_town(tx) is not None:
+            facts = LoopFacts(
+                next_alarm_at_ms=await self.ctx.storage.get_alarm(),
+                reconciler=self._loop.facts(),
+            )
         return run_question(tx, request, facts)
 
     async def next_changes(self, request: QuestionRequest, wait_ms: int) -> Answer:
@@ -125,6 +128,7 @@ class Town(DurableObject):
     async def _follow(self, tx: TownTransaction, request: CommandRequest) -> None:
         if isinstance(request.command, DestroyTown):
             await self.ctx.storage.delete_all()
+            self._memory.forget()
             await self.ctx.storage.delete_alarm()
             self._create_schema()
             return
@@ -142,6 +146,7 @@ class Town(DurableObject):
             templates=self.env.ROLE_TEMPLATES,
             forges=self.env.FORGE_ACCESS,
             feed=self._speaker,
+            memory=self._memory,
         )
 
     def _create_schema(self) -> None:

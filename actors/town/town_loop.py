@@ -7,8 +7,10 @@ included, so a town that exists always has an alarm (decisions 35). Commands and
 bring the alarm forward.
 
 A new object (after a crash, an eviction, or the first call) takes back the effects that were
-being done, and arms itself if the town exists. The reports of ticks live in memory only. A town
-that was destroyed has no rows: its alarm finds that and is not armed again (row 93).
+being done, and looks at itself soon if there are any to be done. Else its alarm stands as the last
+commit left it, and with it the instant at which something may have to be done: whoever only asks
+an idle town anything does not make it tick. The reports of ticks live in memory only. A town that
+was destroyed has no rows: its alarm finds that and is not armed again (row 93).
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from typing import Any, Protocol
 
 from boomtown.actors.town.effects import EffectWorkers
 from boomtown.actors.town.ports import Containers, Forges, SessionTokens
-from boomtown.actors.town.store_sessions import reset_running_effects
+from boomtown.actors.town.store_sessions import list_unanswered_effects, reset_running_effects
 from boomtown.actors.town.store_town import find_town, list_counters
 from boomtown.actors.town.tick import TickReport, run_tick
 from boomtown.actors.town.transaction import TownTransaction
@@ -60,6 +62,7 @@ class TownLoop:
             arm=self.bring_forward,
         )
         self._last: TickReport | None = None
+        self._prune_at_ms = 0  # a new object looks once
 
     @property
     def last_tick(self) -> TickReport | None:
@@ -71,8 +74,11 @@ class TownLoop:
         tx = self._begin()
         if find_town(tx) is None:
             return
-        tx.in_savepoint(lambda: reset_running_effects(tx))
-        await self.bring_forward(tx.now_ms + tx.limits.alarm_inbox_ms)
+        if list_unanswered_effects(tx):  # its workers are free, whatever those before it did
+            tx.in_savepoint(lambda: reset_running_effects(tx))
+            await self.bring_forward(tx.now_ms + tx.limits.alarm_inbox_ms)
+        elif await self._storage.get_alarm() is None:
+            await self._storage.set_alarm(tx.now_ms + tx.limits.alarm_inbox_ms)
 
     async def run_alarm(self) -> None:
         """One tick, its workers started, the alarm armed."""
@@ -81,7 +87,10 @@ class TownLoop:
             return
         next_alarm_at_ms = tx.now_ms + tx.limits.alarm_active_ms
         try:
-            self._last = run_tick(tx, self._workers.take_due)
+            is_pruning = tx.now_ms >= self._prune_at_ms
+            if is_pruning:
+                self._prune_at_ms = tx.now_ms + tx.limits.prune_period_ms
+            self._last = run_tick(tx, self._workers.take_due, is_pruning=is_pruning)
             next_alarm_at_ms = self._last.next_alarm_at_ms
             for effect in self._last.effects:
                 self._wait_until(self._workers.perform(effect))

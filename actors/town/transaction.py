@@ -15,6 +15,7 @@ import msgspec
 from boomtown.actors.town.feed_speaker import SPEAK, FeedSpeaker, Said
 from boomtown.actors.town.forge_access import ForgeAccess
 from boomtown.actors.town.sightings import Seen
+from boomtown.actors.town.table_memory import Part, TableMemory
 from boomtown.actors.town.templates import Templates
 from boomtown.entropy import Entropy
 from boomtown.ids import SessionId, new_id
@@ -42,7 +43,8 @@ class Sql(Protocol):
 class TownTransaction(msgspec.Struct, frozen=True, kw_only=True):
     """`speaker` is the session whose word is being applied: the audit names it where a caller
     names none. `actor` and `reason` are who changes what is changed, and why, as the feed tells
-    it; a database without a feed has no `feed` speaker."""
+    it; a database without a feed has no `feed` speaker, and one outside of a live object no
+    `memory`."""
 
     sql: Sql
     nested: Callable[[Callable[[], Any]], Any]  # storage.transaction_sync
@@ -56,6 +58,7 @@ class TownTransaction(msgspec.Struct, frozen=True, kw_only=True):
     actor: str = "system"  # operator:USER | session:ID | container:ID | system
     reason: str | None = None
     feed: FeedSpeaker | None = None
+    memory: TableMemory | None = None
 
     def rows(self, query: str, *bindings: Any) -> list[tuple[Any, ...]]:
         """All rows of a query."""
@@ -80,8 +83,14 @@ class TownTransaction(msgspec.Struct, frozen=True, kw_only=True):
         except BaseException:
             if self.feed is not None:
                 self.feed.forget()
+            if self.memory is not None:
+                self.memory.forget()
             raise
         return result
+
+    def recall(self, part: Part, read: Callable[[], T]) -> T:
+        """What `read` answers; from memory where nothing has touched the part since."""
+        return read() if self.memory is None else self.memory.recall(part, read)
 
     def because(self, reason: str) -> TownTransaction:
         """The same transaction; what it changes from here on the feed tells with this reason."""
@@ -90,6 +99,8 @@ class TownTransaction(msgspec.Struct, frozen=True, kw_only=True):
     def _exec(self, query: str, bindings: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
         if self.feed is not None:
             self.feed.before(query, (self.actor, self.reason, self.now_ms), self._speak)
+        if self.memory is not None:
+            self.memory.before(query)
         return self.sql.exec(query, *bindings).raw()
 
     def _speak(self, said: Said) -> None:

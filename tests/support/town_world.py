@@ -48,10 +48,12 @@ from boomtown.actors.town.store_agents import AGENTS
 from boomtown.actors.town.store_beads import BEADS
 from boomtown.actors.town.store_satellites import CONVOYS
 from boomtown.actors.town.store_sessions import EFFECTS, SESSIONS
+from boomtown.actors.town.store_snapshot import read_snapshot
+from boomtown.actors.town.store_town import find_town
 from boomtown.actors.town.tables import Table
 from boomtown.actors.town.templates import load_templates
 from boomtown.actors.town.town import Town
-from boomtown.actors.town.views import View
+from boomtown.actors.town.views import Answer, View
 from boomtown.container_sim.forge.forge_clients import ForgeClients
 from boomtown.container_sim.model import Verdict
 from boomtown.entropy import Entropy, SeededEntropy, SystemSecrets
@@ -88,7 +90,24 @@ class PlainTokens:
 
 
 class OpenTown(Town):
-    """A Town whose tables and loop a test may reach past its commands."""
+    """A Town whose tables and loop a test may reach past its commands. After each command and
+    each tick it sees that what it remembers of its tables is what they hold."""
+
+    async def execute(self, request: CommandRequest) -> Answer:
+        answer = await super().execute(request)
+        self._check_memory()
+        return answer
+
+    async def alarm(self, info: AlarmInfo) -> None:
+        await super().alarm(info)
+        self._check_memory()
+
+    def _check_memory(self) -> None:
+        tx = self._begin()
+        forgetful = msgspec.structs.replace(tx, memory=None)
+        assert find_town(tx) == find_town(forgetful)
+        if find_town(tx) is not None:
+            assert read_snapshot(tx) == read_snapshot(forgetful)
 
     async def read_rows(self, query: str, bindings: list[Any]) -> list[list[Any]]:
         return [list(row) for row in self.ctx.storage.sql.exec(query, *bindings).raw()]
@@ -96,6 +115,7 @@ class OpenTown(Town):
     async def run_statements(self, statements: list[str]) -> None:
         for statement in statements:
             list(self.ctx.storage.sql.exec(statement).raw())
+        self._memory.forget()  # this went past its transactions
 
     async def tick_now(self) -> None:
         await self.alarm(AlarmInfo(scheduled_time=0, retry_count=0))
