@@ -13,8 +13,11 @@ whatever the handler sets itself takes its place (5.2, 5.3). What it sets is lat
 disk has until that commit is durable: so before the commit the index is told the delivered instant
 once more, which keeps the row when the delivery ends, and the new one afterwards.
 
-`_changes` counts writes of the row; what it was at the last commit that is durable tells whether
+`changes` counts writes of the row; what it was at the last commit that is durable tells whether
 a delivery that does not match may be judged by the database (5.5).
+
+The row is read when somebody asks for it first: most events of most objects do not. Until then
+nothing of it has changed, so nothing is to be registered.
 
 A crash in a handler finds the old row in database and index: it runs again. A crash between the
 durable deletion and the index's: the delivery finds no alarm and is cancelled.
@@ -87,15 +90,32 @@ class ObjectAlarm:
         self._name = name
         self._registry = registry
         self._clock = clock
-        has_table = database.has_table("_cf_METADATA")
-        rows = database.rows(READ_METADATA, (self._row,)) if has_table else []
-        stored_ms = rows[0][0] if rows else None
-        assert stored_ms is None or isinstance(stored_ms, int)
-        self._state = _State(stored_ms, 0, False, has_table)
-        self._registered_ms = stored_ms
+        self._known: _State | None = None  # until it is asked for
+        self._registered_ms: int | None = None
         self._delivered_ms: int | None = None  # what the handler replaced, until that is durable
         self._durable_changes = 0
         self._later_under_way: asyncio.Future[None] | None = None
+
+    @property
+    def _state(self) -> _State:
+        if self._known is None:
+            self._known = self._read()
+            self._registered_ms = self._known.stored_ms
+        return self._known
+
+    def _read(self) -> _State:
+        try:
+            has_table = self._database.has_table("_cf_METADATA")
+            rows = self._database.rows(READ_METADATA, (self._row,)) if has_table else []
+        except apsw.Error as error:
+            raise self._transactions.translated(error) from error
+        stored_ms = rows[0][0] if rows else None
+        assert stored_ms is None or isinstance(stored_ms, int)
+        return _State(stored_ms, 0, False, has_table)
+
+    def look(self) -> None:
+        """Read the row if nobody has: it is about to be erased, and the index is to follow."""
+        _ = self._state
 
     def get(self) -> int | None:
         """The instant, in ms since the epoch; None where no alarm is set (5.2)."""
@@ -128,10 +148,10 @@ class ObjectAlarm:
                 self._database.run(WRITE_METADATA, (self._row, at_ms))
         except apsw.Error as error:
             raise self._transactions.translated(error) from error
-        self._state = _State(at_ms, self._state.changes + 1, False, True)
+        self._known = _State(at_ms, self._state.changes + 1, False, True)
 
     def _change(self, *, defers_deletion: bool) -> None:
-        self._state = msgspec.structs.replace(self._state, defers_deletion=defers_deletion)
+        self._known = msgspec.structs.replace(self._state, defers_deletion=defers_deletion)
 
     def begin(self, scheduled_at_ms: int) -> AlarmStart:
         """Judge a delivery that has arrived (5.5); after RUN the handler must be called. Raises
@@ -171,7 +191,7 @@ class ObjectAlarm:
             self._write(None)
 
     def before_commit(self) -> asyncio.Future[None] | None:
-        stored_ms = self._state.stored_ms
+        stored_ms = None if self._known is None else self._known.stored_ms
         if stored_ms is None:
             return None
         if self._registered_ms is not None and self._registered_ms <= stored_ms:
@@ -183,9 +203,11 @@ class ObjectAlarm:
         return None if index is None or (index.done() and not index.exception()) else index
 
     def committed(self) -> int:
-        return self._state.changes
+        return 0 if self._known is None else self._known.changes
 
     def became_durable(self, token: int) -> None:
+        if self._known is None:
+            return
         self._durable_changes = max(self._durable_changes, token)
         if self._durable_changes == self._state.changes:
             self._delivered_ms = None
@@ -211,14 +233,14 @@ class ObjectAlarm:
             self._register_later()
 
     def remember(self) -> object:
-        return self._state
+        return self._known
 
     def restore(self, memento: object) -> None:
-        assert isinstance(memento, _State)
-        self._state = memento
+        assert memento is None or isinstance(memento, _State)
+        self._known = memento
 
     def erased(self) -> None:
-        self._state = _State(None, self._state.changes + 1, False, False)
+        self._known = _State(None, self._state.changes + 1, False, False)
 
     def shut(self) -> None:
         """It has no cursor."""

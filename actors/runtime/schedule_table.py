@@ -89,7 +89,7 @@ class ScheduleTable:
     def __init__(self, database: Database, transactions: Transactions) -> None:
         self._database = database
         self._transactions = transactions
-        self.exists: bool = database.has_table(TABLE)
+        self.exists: bool | None = None  # not looked at yet: most objects have no schedule
 
     def put(self, schedule: Schedule) -> None:
         """Write a row in place of any of its name and letter."""
@@ -117,8 +117,13 @@ class ScheduleTable:
             retry.backoff_ms_max,
         )
 
+    def _is_there(self) -> bool:
+        if self.exists is None:
+            self.exists = self._database.has_table(TABLE)
+        return self.exists
+
     def delete(self, name: str, letter_id: int | None) -> None:
-        if self.exists:
+        if self._is_there():
             self._write(_DELETE, name, letter_id or 0)
 
     def drop_old_letters(self, *, kept_max: int) -> None:
@@ -137,7 +142,7 @@ class ScheduleTable:
 
     def rows(self, *, is_dead: bool) -> list[Schedule]:
         """Living or dead rows, by name."""
-        if not self.exists:
+        if not self._is_there():
             return []
         return [_schedule(row) for row in self._database.rows(_LIST, (int(is_dead),))]
 
@@ -145,7 +150,7 @@ class ScheduleTable:
         return self._database.read_int(_LAST_LETTER) + 1
 
     def _find(self, sql: str, *bindings: SqlValue) -> Schedule | None:
-        rows = self._database.rows(sql, bindings) if self.exists else []
+        rows = self._database.rows(sql, bindings) if self._is_there() else []
         return _schedule(rows[0]) if rows else None
 
     def _write(self, sql: str, *bindings: SqlValue) -> None:

@@ -58,7 +58,7 @@ RunSchedule = Callable[[Schedule], Awaitable[None]]  # calls the object's method
 class _State(msgspec.Struct, frozen=True):
     """What a rollback takes back."""
 
-    has_table: bool
+    has_table: bool | None  # None: nobody has looked
     was_changed: bool  # the schedule whose run is under way was replaced or cancelled
 
 

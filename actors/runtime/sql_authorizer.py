@@ -10,6 +10,7 @@ of such statements; names cannot be written in any disguise.
 
 from __future__ import annotations
 
+import functools
 import re
 
 import apsw
@@ -78,6 +79,7 @@ sqlite_rename_column sqlite_rename_quotefix sqlite_rename_table sqlite_rename_te
 _FUNCTIONS = frozenset(_FUNCTION_NAMES.split())
 
 _OWN_PREFIX = "_cf_"
+_ANSWERS_KEPT_MAX = 4_096  # objects of a class ask the same: each, of its schema, at each start
 _SKIPPED = r"(?:[\s;]|--[^\n]*(?:\n|$)|/\*.*?\*/)*"
 _ALTERS = re.compile(_SKIPPED + r"alter\b", re.IGNORECASE | re.DOTALL)
 _TRANSACTION = re.compile(
@@ -101,6 +103,7 @@ def begins_transaction(sql: str) -> bool:
     return _TRANSACTION.match(sql) is not None
 
 
+@functools.lru_cache(maxsize=_ANSWERS_KEPT_MAX)
 def authorize(operation: int, first: str | None, second: str | None, schema: str | None) -> int:
     """Answer SQLite's question about one operation of a user's statement; `schema` is "main", or
     "temp", or None where the operation has none."""

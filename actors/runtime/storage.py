@@ -120,8 +120,9 @@ class Storage:
         self.sql: Sql = Sql(database, self._transactions)
         for participant in (self._table, self._alarm, wake, self.schedules, self.sql):
             self._transactions.join(participant)
-        self._transactions.join_alarm(self._alarm)
-        self._transactions.join_alarm(wake)
+        self._alarms = (self._alarm, wake)
+        for alarm in self._alarms:
+            self._transactions.join_alarm(alarm)
 
     @overload
     def get(self, key: str, /) -> Ready[Any]: ...
@@ -279,6 +280,8 @@ class Storage:
         self._transactions.check("storage.delete_all")
         if self._transactions.is_in_savepoint:
             raise RuntimeError("delete_all is not allowed in a transaction")
+        for alarm in self._alarms:
+            alarm.look()
         self._transactions.erase()
         return Ready(None)
 

@@ -81,12 +81,17 @@ class KeyValueTable:
     def __init__(self, database: Database, transactions: Transactions) -> None:
         self._database = database
         self._transactions = transactions
-        self._has_table = database.has_table("_cf_KV")
+        self._has_table: bool | None = None  # not looked at yet: an opening asks nothing
         self._listings = 0  # made so far: only the newest goes on
         self._cursor: SqliteCursor | None = None
 
+    def _is_there(self) -> bool:
+        if self._has_table is None:
+            self._has_table = self._database.has_table("_cf_KV")
+        return self._has_table
+
     def get(self, key: str) -> bytes | None:
-        if not self._has_table:
+        if not self._is_there():
             return None
         rows = self._rows(_GET, (_checked_key(key),))
         if not rows:
@@ -126,7 +131,7 @@ class KeyValueTable:
         bounds = options.bounds()
         self._end_listing()
         self._listings += 1
-        if bounds is None or not self._has_table:
+        if bounds is None or not self._is_there():
             return iter(())
         row = self._first_entry(options, *bounds)
         return self._read_entries(row, self._listings)
@@ -192,7 +197,8 @@ class KeyValueTable:
         return self._has_table
 
     def restore(self, memento: object) -> None:
-        self._has_table = memento is True
+        assert memento is None or isinstance(memento, bool)
+        self._has_table = memento
 
     def erased(self) -> None:
         self._has_table = False

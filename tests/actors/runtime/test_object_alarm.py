@@ -57,3 +57,48 @@ async def test_a_later_alarm_is_not_registered_by_an_older_commit(bench: Storage
     assert bench.registry.registered == []
     await bench.settle()
     assert bench.registry.registered == [at_ms + 500]
+
+
+async def test_an_alarm_that_nobody_asked_for_is_deleted_with_everything_else(
+    bench: StorageBench,
+) -> None:
+    await set_alarm_durably(bench, 1000)
+    storage = await bench.reopened()
+    bench.registry.registered.clear()
+    await storage.delete_all()
+    await bench.settle()
+    assert bench.registry.registered == [None]
+
+
+async def test_an_alarm_that_is_first_asked_for_in_what_is_rolled_back_stays(
+    bench: StorageBench,
+) -> None:
+    at_ms = await set_alarm_durably(bench, 1000)
+    storage = await bench.reopened()
+    bench.registry.registered.clear()
+
+    def move() -> None:
+        storage.set_alarm(at_ms - 500)
+        raise ValueError("taken back")
+
+    with pytest.raises(ValueError, match="taken back"):
+        storage.transaction_sync(move)
+    await bench.settle()
+    assert await storage.get_alarm() == at_ms
+    assert bench.registry.registered == []
+
+
+async def test_keys_first_asked_for_in_what_is_rolled_back_can_be_written_again(
+    bench: StorageBench,
+) -> None:
+    storage = await bench.reopened()
+
+    def put() -> None:
+        storage.kv.put("a", 1)
+        raise ValueError("taken back")
+
+    with pytest.raises(ValueError, match="taken back"):
+        storage.transaction_sync(put)
+    assert await storage.get("a") is None
+    await storage.put("a", 2)
+    assert await storage.get("a") == 2
