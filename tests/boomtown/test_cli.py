@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,7 +16,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
-from boomtown.cli import main
+from boomtown.cli import PLACES, main
 from boomtown.cli.terminal import Terminal
 from boomtown.client import ServerRefused, ServerUnreachable
 from boomtown.error_codes import ErrorCode
@@ -202,3 +204,27 @@ def test_every_help_has_the_table_of_exit_codes(command: tuple[str, ...]) -> Non
     assert done.exit_code == 0
     said = " ".join(done.stdout.split())
     assert "Exit codes: 0 ok, 1 refused or failed, 2 usage, 3 no server reached." in said
+
+
+@pytest.mark.parametrize("name", list(PLACES))
+def test_a_command_is_where_the_table_says_and_what_it_says(name: str) -> None:
+    command = main.get_command(click.Context(main), name)
+    assert command is not None
+    assert command.name == name
+    assert command.get_short_help_str(limit=200) == PLACES[name].summary
+
+
+def test_a_command_imports_nothing_of_the_others() -> None:
+    program = """
+import sys
+from click.testing import CliRunner
+from boomtown.cli import PLACES, main
+assert CliRunner().invoke(main, ["--help"]).exit_code == 0
+print([each for each in sys.modules if each.startswith("boomtown.") and each.count(".") > 1])
+assert CliRunner().invoke(main, ["serve", "--help"]).exit_code == 0
+print([each for each in ("boomtown.sim", "boomtown.demo") if each in sys.modules])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == ["['boomtown.cli.command_group']", "[]"]

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from boomtown.cli.roster_command import agent
 from boomtown.cli.terminal import Terminal
 from boomtown.cli.town_choice import Place, open_town, town_options
 from boomtown.client_sessions import SessionsClient
@@ -15,7 +16,7 @@ from boomtown.client_sessions import SessionsClient
 Deed = Callable[[SessionsClient], Awaitable[dict[str, Any]]]
 
 
-@click.command()
+@agent.command()
 @click.argument("session")
 @click.option("--force", is_flag=True, help="Also one without a body or a worktree.")
 @click.option("--reason", help="For the log.")
@@ -30,7 +31,7 @@ def kill(*, session: str, force: bool, reason: str | None, **where: Any) -> None
     )
 
 
-@click.command()
+@agent.command()
 @click.argument("session")
 @town_options
 def restore(*, session: str, **where: Any) -> None:
@@ -43,7 +44,7 @@ def restore(*, session: str, **where: Any) -> None:
     )
 
 
-@click.command()
+@agent.command()
 @click.argument("session")
 @click.option("--reason", help="For the log.")
 @town_options
@@ -57,7 +58,7 @@ def rollback(*, session: str, reason: str | None, **where: Any) -> None:
     )
 
 
-@click.command()
+@agent.command()
 @click.argument("session")
 @click.argument("message")
 @town_options
