@@ -1,20 +1,25 @@
 """The two servers as processes on loopback, ended by their ids.
 
 workerd tells its port through a pipe, boomtown in the first line of its output. Each has files in
-a folder of its own, which is removed by whoever gave it.
+a folder of its own, which is removed by whoever gave it. boomtown starts from bytecode, as where it
+is installed, whatever this process does with its own.
 """
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -85,6 +90,7 @@ def workerd(program: Path, folder: Path) -> Generator[Server]:
 def boomtown(folder: Path, *, loop: str) -> Generator[Server]:
     """`boomtown serve` with bench_objects.py on the named event loop, its data in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
+    environment = _with_bytecode()
     began = time.perf_counter()
     with (folder / "boomtown.log").open("ab") as log:
         process = subprocess.Popen(
@@ -93,7 +99,7 @@ def boomtown(folder: Path, *, loop: str) -> Generator[Server]:
                 *("--port", "0", "--no-auth", "--data-dir", str(folder / "data")),
             ],
             cwd=HERE,
-            env={**os.environ, "BOOMTOWN_EVENT_LOOP": loop},
+            env={**environment, "BOOMTOWN_EVENT_LOOP": loop},
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
@@ -106,6 +112,18 @@ def boomtown(folder: Path, *, loop: str) -> Generator[Server]:
         yield _answering(f"boomtown, {loop}", process.pid, json.loads(line)["url"], began)
     finally:
         _end(process)
+
+
+@functools.cache
+def _with_bytecode() -> Mapping[str, str]:
+    """An environment in which everything that a server imports is compiled."""
+    folder = tempfile.mkdtemp(prefix="boomtown-bytecode-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    environment = {**os.environ, "PYTHONPYCACHEPREFIX": folder}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    compile_all = [sys.executable, "-m", "boomtown", "serve", "--help"]
+    subprocess.run(compile_all, env=environment, stdout=subprocess.DEVNULL, check=True)
+    return environment
 
 
 def kill(server: Server) -> None:
