@@ -94,7 +94,8 @@ class FirstWake:
     def __call__(self, future: asyncio.Future[Any] | None = None) -> None:
         task = self.__self__
         task.first_awaited = None
-        step = task.step
+        # Taken away: it holds the task, which would wait for the garbage collector.
+        step, task.step = task.step, None
         assert step is not None, "an adopted task has its captured step"
         step()
 

@@ -472,6 +472,9 @@ class Transactions:
                 if self._database.is_in_transaction:
                     self._database.run("ROLLBACK")
             self._is_open = False
+        # Each of them has this object: without a cycle they go when the last reference does.
+        self._participants.clear()
+        self._alarms.clear()
         waiting = [*self._waiters, *self._commit_waiters]
         if self._hold is not None:
             waiting.append(self._hold)
