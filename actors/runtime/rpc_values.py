@@ -104,17 +104,17 @@ Check = Callable[[Any], Any]
 
 
 class RpcMethod:
-    """One public method of a class, with what its annotations ask of arguments."""
+    """One public method of a class, with what its annotations ask of arguments. Those are looked
+    at when it is called first: a start need not wait for methods that nobody calls."""
 
-    __slots__ = ("_checks", "_is_plain", "_signature", "function", "is_coroutine", "name")
+    __slots__ = ("_checks", "_signature", "function", "is_coroutine", "name")
 
     def __init__(self, name: str, function: Callable[..., Any]) -> None:
         self.name: str = name
         self.function: Callable[..., Any] = function
         self.is_coroutine: bool = inspect.iscoroutinefunction(function)
-        self._signature = inspect.signature(function)
-        self._checks = _compile_checks(function)
-        self._is_plain = not self._checks
+        self._signature: inspect.Signature | None = None  # until it was called
+        self._checks: dict[str, Check] = {}
 
     def copy_arguments(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
@@ -124,7 +124,10 @@ class RpcMethod:
             copy_value(value, f"argument {index}") for index, value in enumerate(args, 1)
         )
         named = {key: copy_value(value, f"argument {key}") for key, value in kwargs.items()}
-        if self._is_plain:
+        if self._signature is None:
+            self._checks = _compile_checks(self.function)
+            self._signature = inspect.signature(self.function)
+        if not self._checks:
             return copied, named
         bound = self._signature.bind(None, *copied, **named)
         for name, value in bound.arguments.items():
