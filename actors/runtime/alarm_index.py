@@ -5,7 +5,7 @@ addressed, which a nameless later write keeps (durable-actors 1.1). The file is 
 objects' own databases say, never later than they (object_alarm.py); where they differ, theirs
 counts. Each change is one commit, made durable by the commit path, which syncs indexes before
 objects. While a checkpoint has the connection, changes wait in memory, in order; an object that
-set an earlier alarm waits for their future, so a crash loses only what nobody relied on.
+set an earlier alarm waits for their promise, so a crash loses only what nobody relied on.
 
 A crash leaves some state between two changes. A row without an alarm is turned away by its object
 and removed; an alarm without a row cannot be, but for a file that was lost.
@@ -21,6 +21,7 @@ import msgspec
 
 from boomtown.actors.runtime.database import Database, DatabaseOptions, sql_error
 from boomtown.actors.runtime.ports import CommitPath, ObjectKey
+from boomtown.actors.runtime.promises import Promise
 from boomtown.actors.runtime.runtime_errors import DurableObjectError
 from boomtown.limits import RuntimeLimits
 
@@ -49,7 +50,7 @@ class _Change(msgspec.Struct, frozen=True):
     object_id: str
     at_ms: int | None
     name: str | None
-    durable: asyncio.Future[None]
+    durable: Promise
 
 
 # Beside the objects of a class, in `<data_dir>/actors/<Class>` (decisions 14).
@@ -97,13 +98,11 @@ class AlarmIndex:
             found.append(AlarmRow(ObjectKey(self._class_name, object_id), scheduled_at_ms, name))
         return found
 
-    def set(
-        self, object_id: str, name: str | None, at_ms: int | None
-    ) -> asyncio.Future[None] | None:
-        """Write, move or (None) remove a row. The future is done when that is durable, None
+    def set(self, object_id: str, name: str | None, at_ms: int | None) -> Promise | None:
+        """Write, move or (None) remove a row. The promise is kept when that is durable, None
         where nobody need wait. Raises DurableObjectError where it cannot be written."""
         if self._kept_back is not None:
-            durable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            durable = Promise()
             self._kept_back.append(_Change(object_id, at_ms, name, durable))
             return durable
         written = self._write(object_id, name, at_ms)
@@ -115,9 +114,7 @@ class AlarmIndex:
             checkpointed.add_done_callback(self._end_checkpoint)
         return written
 
-    def _write(
-        self, object_id: str, name: str | None, at_ms: int | None
-    ) -> asyncio.Future[None] | None:
+    def _write(self, object_id: str, name: str | None, at_ms: int | None) -> Promise | None:
         try:
             if at_ms is None:
                 self._database.run(_REMOVE, (object_id,))
@@ -138,8 +135,7 @@ class AlarmIndex:
             try:
                 durable = self._write(change.object_id, change.name, change.at_ms)
             except DurableObjectError as error:
-                change.durable.set_exception(error)
-                change.durable.exception()  # retrieved: a later instant has nobody who waits
+                change.durable.reject(error)
                 continue
             _follow(change.durable, durable)
 
@@ -152,17 +148,16 @@ class AlarmIndex:
         )
 
 
-def _follow(follower: asyncio.Future[None], leader: asyncio.Future[None] | None) -> None:
+def _follow(follower: Promise, leader: Promise | None) -> None:
     if leader is None:
-        follower.set_result(None)
+        follower.resolve()
         return
 
-    def end(ended: asyncio.Future[None]) -> None:
+    def end(ended: Promise) -> None:
         error = ended.exception()
         if error is None:
-            follower.set_result(None)
+            follower.resolve()
         else:
-            follower.set_exception(error)
-            follower.exception()
+            follower.reject(error)
 
     leader.add_done_callback(end)

@@ -29,6 +29,7 @@ import msgspec
 from boomtown.actors.runtime.alarm_index import AlarmIndex
 from boomtown.actors.runtime.alarms import AlarmOutcome, GiveUp, Retry, RetryState, plan_retry
 from boomtown.actors.runtime.ports import Instrument, ObjectKey
+from boomtown.actors.runtime.promises import Promise
 from boomtown.clock import Clock, Timer
 from boomtown.entropy import Entropy
 from boomtown.limits import RuntimeLimits
@@ -102,9 +103,7 @@ class AlarmScheduler:
         due = [entry.due_at_ms for entry in self._entries.values() if not entry.is_running]
         return min(due, default=None)
 
-    def register(
-        self, key: ObjectKey, name: str | None, at_ms: int | None
-    ) -> asyncio.Future[None] | None:
+    def register(self, key: ObjectKey, name: str | None, at_ms: int | None) -> Promise | None:
         entry = self._entries.get(key)
         if entry is not None and entry.is_known(at_ms, name):
             # The row says so already; it is to stay when the delivery has ended.

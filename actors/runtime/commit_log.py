@@ -3,11 +3,11 @@
 Theory of operation. A commit is in the page cache, at the end of its database's own write-ahead
 log, when it is submitted. Commits that wait are taken as one batch by the flusher (log_writer.py),
 which copies the new bytes of all of them to the commit log with one write and one sync; while it
-works, new commits gather in the next batch. Then the futures are completed in the order of
+works, new commits gather in the next batch. Then the promises are kept, in the order of
 submission. The bytes are read on the loop's thread where that is no more than a look into the
-page cache: a flusher that needs the interpreter for each of a hundred reads gets in its way.
- A power cut may leave the databases' own logs in any state: the next start writes them
-anew from the commit log (log_recovery.py).
+page cache: a flusher that needs the interpreter for each of a hundred reads gets in its way. A
+power cut may leave the databases' own logs in any state: the next start writes them anew from the
+commit log (log_recovery.py).
 
 Alarm indexes stand in the log too, and before the objects in each batch: a log that ends early
 then still has every index that an object's commit relies on, and an alarm costs no sync of its own.
@@ -25,7 +25,7 @@ segments that it has.
 An error of a write or a sync, here or in the upkeep, is the end (fail-stop): the kernel may have
 dropped the pages and will call the next sync a success. Every waiting and later commit fails with
 a message that says so, `on_broken` is told once, nothing is synced or checkpointed any more, and
-closing still works. What was acknowledged is in the log. A slow disk delays the futures of the
+closing still works. What was acknowledged is in the log. A slow disk delays the promises of the
 commits that wait for it, and nothing else.
 
 A crash loses commits that no reply has told, whole ones, from the end of each database's log.
@@ -44,6 +44,7 @@ from boomtown.actors.runtime.commit_path import FlushRunner
 from boomtown.actors.runtime.log_upkeep import LogUpkeep, Upkeep
 from boomtown.actors.runtime.log_writer import LogWriter, WriteOrder, WriteOutcome
 from boomtown.actors.runtime.ports import Commit, Durability, Instrument
+from boomtown.actors.runtime.promises import Promise
 from boomtown.actors.runtime.runtime_errors import DurableObjectError
 
 
@@ -78,7 +79,7 @@ class WholeSteps:
 
 class _Waiter(msgspec.Struct, frozen=True):
     commit: Commit
-    durable: asyncio.Future[None]
+    durable: Promise
 
 
 class _Job(msgspec.Struct):
@@ -147,11 +148,11 @@ class LogCommitPath:
         self._next.created[wal_path] = None
         self._tend()
 
-    def submit(self, commit: Commit) -> asyncio.Future[None] | None:
+    def submit(self, commit: Commit) -> Promise | None:
         assert not self._is_closed, "a commit after the path was closed"
-        durable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        durable = Promise()
         if self._broken is not None:
-            _fail(durable, self._broken)
+            durable.reject(self._broken.copy())
             return durable
         if self._closed:
             self._closed.pop(commit.wal_path, None)
@@ -310,13 +311,12 @@ class LogCommitPath:
         completed = 0
         for waiter in batch.waiters:
             if self._broken is not None:
-                _fail(waiter.durable, self._broken)
+                waiter.durable.reject(self._broken.copy())
             elif waiter.commit.wal_path not in outcome.done:
                 put_off.append(waiter)
             else:
                 completed += 1
-                if not waiter.durable.done():
-                    waiter.durable.set_result(None)
+                waiter.durable.resolve()
         if put_off:
             self._next.waiters[:0] = put_off
         if completed:
@@ -381,9 +381,3 @@ def _finish_job(job: _Job) -> None:
         job.ended.set_exception(job.error)
     else:
         job.ended.set_result(None)
-
-
-def _fail(durable: asyncio.Future[None], error: DurableObjectError) -> None:
-    if not durable.done():
-        durable.set_exception(error.copy())
-        durable.exception()  # retrieved: not every commit has somebody who waits

@@ -5,7 +5,7 @@ grouped by log; one batch is under way at a time, and while it runs new commits 
 next, so the busier the host, the more commits share a sync. The flusher (a thread; or the loop
 itself, for simulation) syncs the batch's logs, alarm indexes first, then the folders of files
 that this process had not met before, from the file's own up to the data directory; then the
-loop completes the futures in the order of submission. A folder's sync covers every file of a
+loop keeps the promises in the order of submission. A folder's sync covers every file of a
 batch in it. Because a batch begins after everything in it was submitted, and batches do not
 overlap, the commits of one log become durable in order.
 
@@ -34,6 +34,7 @@ from typing import Protocol
 import msgspec
 
 from boomtown.actors.runtime.ports import Commit, Durability, FlushPort, Instrument
+from boomtown.actors.runtime.promises import Promise
 from boomtown.actors.runtime.runtime_errors import DurableObjectError
 
 Job = Callable[[], object]
@@ -88,7 +89,7 @@ class FlushInline:
 
 class _Waiter(msgspec.Struct, frozen=True):
     commit: Commit
-    durable: asyncio.Future[None]
+    durable: Promise
 
 
 class _RunningJob(msgspec.Struct):
@@ -142,13 +143,13 @@ class FileCommitPath:
         """Whether a sync failed: nothing becomes durable any more."""
         return self._broken is not None
 
-    def submit(self, commit: Commit) -> asyncio.Future[None] | None:
+    def submit(self, commit: Commit) -> Promise | None:
         if self._durability is Durability.PROCESS:
             return None
         assert not self._is_closed, "a commit after the path was closed"
-        durable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        durable = Promise()
         if self._broken is not None:
-            _fail(durable, self._broken)
+            durable.reject(self._broken.copy())
             return durable
         self._next.waiters.append(_Waiter(commit, durable))
         self._start_soon()
@@ -257,9 +258,9 @@ class FileCommitPath:
             self._on_broken(self._broken)
         for waiter in batch.waiters:
             if self._broken is not None:
-                _fail(waiter.durable, self._broken)
-            elif not waiter.durable.done():
-                waiter.durable.set_result(None)
+                waiter.durable.reject(self._broken.copy())
+            else:
+                waiter.durable.resolve()
         for running in batch.jobs:
             _finish_job(running)
         if self._broken is None and batch.waiters:
@@ -279,9 +280,3 @@ def _finish_job(running: _RunningJob) -> None:
         running.ended.set_exception(running.error)
     else:
         running.ended.set_result(None)
-
-
-def _fail(durable: asyncio.Future[None], error: DurableObjectError) -> None:
-    if not durable.done():
-        durable.set_exception(error.copy())
-        durable.exception()  # retrieved: not every commit has somebody who waits

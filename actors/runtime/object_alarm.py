@@ -25,7 +25,6 @@ durable deletion and the index's: the delivery finds no alarm and is cancelled.
 
 from __future__ import annotations
 
-import asyncio
 import enum
 
 import apsw
@@ -33,6 +32,7 @@ import msgspec
 
 from boomtown.actors.runtime.database import Database
 from boomtown.actors.runtime.ports import AlarmRegistry, ObjectKey
+from boomtown.actors.runtime.promises import Promise
 from boomtown.actors.runtime.transactions import Transactions
 from boomtown.clock import Clock
 
@@ -94,7 +94,8 @@ class ObjectAlarm:
         self._registered_ms: int | None = None
         self._delivered_ms: int | None = None  # what the handler replaced, until that is durable
         self._durable_changes = 0
-        self._later_under_way: asyncio.Future[None] | None = None
+        self.is_settled: bool = True  # nothing to be told before or after a commit
+        self._later_under_way: Promise | None = None
 
     @property
     def _state(self) -> _State:
@@ -148,10 +149,14 @@ class ObjectAlarm:
                 self._database.run(WRITE_METADATA, (self._row, at_ms))
         except apsw.Error as error:
             raise self._transactions.translated(error) from error
-        self._known = _State(at_ms, self._state.changes + 1, False, True)
+        self._enter(_State(at_ms, self._state.changes + 1, False, True))
 
     def _change(self, *, defers_deletion: bool) -> None:
-        self._known = msgspec.structs.replace(self._state, defers_deletion=defers_deletion)
+        self._enter(msgspec.structs.replace(self._state, defers_deletion=defers_deletion))
+
+    def _enter(self, state: _State | None) -> None:
+        self._known = state
+        self.is_settled = False  # until a commit finds everything in order
 
     def begin(self, scheduled_at_ms: int) -> AlarmStart:
         """Judge a delivery that has arrived (5.5); after RUN the handler must be called. Raises
@@ -169,6 +174,7 @@ class ObjectAlarm:
         # Told before the answer, which lets the scheduler forget the delivered instant.
         self._registry.register(self._key, self._name, stored_ms)
         self._registered_ms = stored_ms
+        self.is_settled = False
         return AlarmStart.CANCELLED
 
     def finish(self) -> None:
@@ -190,7 +196,7 @@ class ObjectAlarm:
             self._transactions.begin_write(is_confirmed=True, commits_at_turn_end=False)
             self._write(None)
 
-    def before_commit(self) -> asyncio.Future[None] | None:
+    def before_commit(self) -> Promise | None:
         stored_ms = None if self._known is None else self._known.stored_ms
         if stored_ms is None:
             return None
@@ -212,6 +218,8 @@ class ObjectAlarm:
         if self._durable_changes == self._state.changes:
             self._delivered_ms = None
             self._register_later()
+            has_all = self._later_under_way is None
+            self.is_settled = has_all and self._registered_ms == self._state.stored_ms
 
     def _register_later(self) -> None:
         if self._later_under_way is not None or self._registered_ms == self._state.stored_ms:
@@ -227,7 +235,7 @@ class ObjectAlarm:
             self._later_under_way = index
             index.add_done_callback(self._later_ended)
 
-    def _later_ended(self, _: asyncio.Future[None]) -> None:
+    def _later_ended(self, _: Promise) -> None:
         self._later_under_way = None
         if self._durable_changes == self._state.changes and not self._transactions.is_broken:
             self._register_later()
@@ -237,10 +245,10 @@ class ObjectAlarm:
 
     def restore(self, memento: object) -> None:
         assert memento is None or isinstance(memento, _State)
-        self._known = memento
+        self._enter(memento)
 
     def erased(self) -> None:
-        self._known = _State(None, self._state.changes + 1, False, False)
+        self._enter(_State(None, self._state.changes + 1, False, False))
 
     def shut(self) -> None:
         """It has no cursor."""

@@ -94,7 +94,6 @@ class ObjectGates:
         self.root: Scope = Scope(hook.call_soon)
         self.scope: Scope = self.root  # the scope of the present or last turn
         self.output: OutputGate = OutputGate(
-            hook.loop,
             clock=clock,
             lock_ms_max=limits.output_lock_ms_max,
             waiting=lambda: waiting_frames_of(self.tasks),
@@ -104,7 +103,7 @@ class ObjectGates:
         self.capturing: GateTask | None = None
         self.microtasks: list[Microtask] = []
         self.tasks: dict[GateTask, None] = {}  # in the order of their making
-        self.replies: Replies = Replies(self.loop, self.output)
+        self.replies: Replies = Replies(hook, self.output)
         self.releases: list[Scope] = []  # holds that end with this turn
         self.is_dirty: bool = False
         self.limits: RuntimeLimits = limits
@@ -143,7 +142,8 @@ class ObjectGates:
     def pending(self) -> list[asyncio.Future[Any]]:
         """What an idle object has not: its tasks, open replies and the commit on its way."""
         chain = self.output.chain
-        return [*self.tasks, *self.replies.waited_for(), *([] if chain is None else [chain])]
+        opening = [] if chain is None else [chain.as_future()]
+        return [*self.tasks, *self.replies.waited_for(), *opening]
 
     def report(self, message: str, error: Exception) -> None:
         """Hand an error that nobody awaits to the loop's exception handler, which logs it."""

@@ -17,6 +17,8 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
+from boomtown.actors.runtime.promises import Promise
+
 T = TypeVar("T")
 
 
@@ -64,8 +66,8 @@ class ObjectGate(Protocol):
         within a turn."""
         ...
 
-    def hold_output(self, durable: asyncio.Future[None]) -> None:
-        """Lock the output gate until `durable` is done. Its failure or cancellation resets the
+    def hold_output(self, durable: Promise) -> None:
+        """Lock the output gate until `durable` is done. Its failure resets the
         object; later locks do not extend earlier waiters (durable-actors 3.3)."""
         ...
 
@@ -84,8 +86,8 @@ class CommitPath(Protocol):
     @property
     def durability(self) -> Durability: ...
 
-    def submit(self, commit: Commit) -> asyncio.Future[None] | None:
-        """Take over a commit. The future is done when it is durable, in the order of submission
+    def submit(self, commit: Commit) -> Promise | None:
+        """Take over a commit. The promise is kept when it is durable, in the order of submission
         for one object; None where replies need not wait (`Durability.PROCESS`)."""
         ...
 
@@ -125,11 +127,9 @@ class AlarmRegistry(Protocol):
     """The alarm scheduler, as an object's storage sees it. Invariant: the registered instant is
     never later than the durable one in the object's own database (durable-actors 5.6)."""
 
-    def register(
-        self, key: ObjectKey, name: str | None, at_ms: int | None
-    ) -> asyncio.Future[None] | None:
+    def register(self, key: ObjectKey, name: str | None, at_ms: int | None) -> Promise | None:
         """Set, move or (None) remove the object's alarm. Earlier: before the commit, which waits
-        for the future; later or none: after it is durable. The future is done when the index is
+        for the promise; later or none: after it is durable. The promise is kept when the index is
         durable, None where nobody need wait. Raises where the index cannot be written."""
         ...
 

@@ -12,7 +12,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from boomtown.actors.runtime.output_gate import OutputGate, failure_of
+from boomtown.actors.runtime.loop_hook import LoopHook
+from boomtown.actors.runtime.output_gate import OutputGate
+from boomtown.actors.runtime.promises import Promise
 from boomtown.actors.runtime.runtime_errors import DurableObjectError, RemoteError
 
 Reply = asyncio.Future[Any]
@@ -27,10 +29,10 @@ def keep(value: Any) -> Any:
 class Replies:
     """The open replies of one object."""
 
-    __slots__ = ("_broken", "_loop", "_output", "_pending")
+    __slots__ = ("_broken", "_hook", "_output", "_pending")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, output: OutputGate) -> None:
-        self._loop = loop
+    def __init__(self, hook: LoopHook, output: OutputGate) -> None:
+        self._hook = hook
         self._output = output
         self._broken: DurableObjectError | None = None
         self._pending: dict[Reply, None] = {}  # in the order of their making
@@ -41,7 +43,7 @@ class Replies:
 
     def new(self) -> Reply:
         """A reply, to be delivered later; of a broken object, one that has failed."""
-        reply: Reply = self._loop.create_future()
+        reply: Reply = self._hook.loop.create_future()
         if self._broken is not None:
             _fail(reply, self._broken.copy())
         else:
@@ -53,10 +55,18 @@ class Replies:
         chain = self._output.chain
         if chain is None:
             self._leave(reply, value, error, None)
-        else:
-            chain.add_done_callback(
-                lambda ended: self._leave(reply, value, error, failure_of(ended))
-            )
+            return
+
+        def leave(opening: Promise) -> None:
+            # It may be opened inside a turn, whose microtasks the caller's callbacks are not.
+            hook = self._hook
+            turn, hook.turn = hook.turn, None
+            try:
+                self._leave(reply, value, error, opening.exception())
+            finally:
+                hook.turn = turn
+
+        chain.add_done_callback(leave)
 
     def _leave(
         self, reply: Reply, value: Any, error: BaseException | None, failure: Exception | None

@@ -7,7 +7,7 @@ reset, or a commit that fails, discards. An **explicit** one (`run`) belongs to 
 section: the implicit one is committed first, turns may end inside, nested ones are savepoints.
 `run_sync` is a savepoint in whichever is open, opening the implicit one.
 
-What a reply waits for is a `hold`: a future given to the output gate at the first confirmed
+What a reply waits for is a `hold`: a promise given to the output gate at the first confirmed
 write of an implicit transaction, or at the commit of an explicit one that had any. It is done
 when the commit path says so. A commit that fails, at COMMIT or at its sync, breaks the object,
 confirmed or not (durable-actors 3.3, 3.4).
@@ -38,6 +38,7 @@ import msgspec
 
 from boomtown.actors.runtime.database import Database, sql_error
 from boomtown.actors.runtime.ports import CommitPath, ObjectGate, ObjectKey
+from boomtown.actors.runtime.promises import Promise
 from boomtown.actors.runtime.runtime_errors import DurableObjectError, describe, reset_error
 
 T = TypeVar("T")
@@ -66,10 +67,12 @@ class Participant(Protocol):
 
 
 class AlarmCommit(Protocol):
-    """The alarm's part in a commit (object_alarm.py)."""
+    """The alarm's part in a commit (object_alarm.py); none while it `is_settled`."""
 
-    def before_commit(self) -> asyncio.Future[None] | None:
-        """Register an earlier instant; the future to wait for, or None when all is in order."""
+    is_settled: bool
+
+    def before_commit(self) -> Promise | None:
+        """Register an earlier instant; the promise to wait for, or None when all is in order."""
         ...
 
     def committed(self) -> int:
@@ -79,6 +82,9 @@ class AlarmCommit(Protocol):
     def became_durable(self, token: int) -> None:
         """The commit of that token is durable: a later instant may be registered."""
         ...
+
+
+_Moved = tuple[AlarmCommit, int]  # an alarm that a commit touched, and its token
 
 
 class Frame(msgspec.Struct):
@@ -120,13 +126,13 @@ class Transactions:
         self._is_open = False
         self._frames: list[Frame] = []
         self._savepoints = 0  # of `run_sync`
-        self._hold: asyncio.Future[None] | None = None
+        self._hold: Promise | None = None
         self._waiters: list[asyncio.Future[None]] = []  # for the open transaction to be durable
         self._commit_waiters: list[asyncio.Future[None]] = []  # for it to be committed
         self._waits_for_index = False
         self._is_checkpointing = False
         self._submitted = (database.wal_generation, 0)
-        self._last_durable: asyncio.Future[None] | None = None
+        self._last_durable: Promise | None = None
 
     def join(self, participant: Participant) -> None:
         self._participants.append(participant)
@@ -139,9 +145,9 @@ class Transactions:
         if self._database.wal_end > 0:
             durable = self._submit()
             if durable is not None:
-                hold = asyncio.get_running_loop().create_future()
+                hold = Promise()
                 self._gate.hold_output(hold)
-                durable.add_done_callback(lambda ended: self._settle(ended, [hold], tokens=()))
+                durable.add_done_callback(lambda ended: self._settle(ended, hold, [], []))
             # The file may end in a torn tail, which the next commit overwrites: an equal length
             # then does not mean that nothing new was written.
             self._submitted = (self._database.wal_generation, 0)
@@ -173,7 +179,7 @@ class Transactions:
         if self._frames:
             self._frames[-1].is_confirmed = True
         elif self._hold is None:
-            self._hold = asyncio.get_running_loop().create_future()
+            self._hold = Promise()
             self._gate.hold_output(self._hold)
 
     def _open(self) -> None:
@@ -275,7 +281,7 @@ class Transactions:
             await index
         self._close_frame(frame)
         if frame.is_confirmed:
-            self._hold = asyncio.get_running_loop().create_future()
+            self._hold = Promise()
             self._gate.hold_output(self._hold)
         self._commit_now()
         if self._broken is not None:
@@ -315,7 +321,7 @@ class Transactions:
         """Commit the implicit transaction, if one is open and nothing makes it wait."""
         if not self._is_open or self._frames or self._waits_for_index:
             return
-        index: asyncio.Future[None] | None = None
+        index: Promise | None = None
         try:
             index = self._register_alarms()
         except Exception as error:
@@ -327,19 +333,19 @@ class Transactions:
             self._waits_for_index = True
             index.add_done_callback(self._index_is_durable)
 
-    def _register_alarms(self) -> asyncio.Future[None] | None:
-        """The first future that the commit must wait for; asked again when it is done."""
+    def _register_alarms(self) -> Promise | None:
+        """The first promise that the commit must wait for; asked again when it is done."""
         for alarm in self._alarms:
-            index = alarm.before_commit()
+            index = None if alarm.is_settled else alarm.before_commit()
             if index is not None:
                 return index
         return None
 
-    def _index_is_durable(self, ended: asyncio.Future[None]) -> None:
+    def _index_is_durable(self, ended: Promise) -> None:
         self._waits_for_index = False
         if self._broken is not None:
             return
-        if ended.cancelled() or ended.exception() is not None:
+        if ended.exception() is not None:
             self._break(reset_error("The alarm could not be registered"))
             return
         self.commit()  # the alarm may have moved again meanwhile
@@ -360,21 +366,20 @@ class Transactions:
     def _note_commit(self) -> None:
         """The database is committed: see that it becomes durable, and release who waits."""
         self._is_open = False
-        tokens = [alarm.committed() for alarm in self._alarms]
-        settled = self._waiters if self._hold is None else [self._hold, *self._waiters]
+        moved = [(alarm, alarm.committed()) for alarm in self._alarms if not alarm.is_settled]
+        hold, waiters = self._hold, self._waiters
         self._hold, self._waiters = None, []
         durable = self._submit()
         if durable is None:
-            _release(settled)
-            self._note_durable(tokens)
+            self._release(hold, waiters, moved)
         else:
-            durable.add_done_callback(lambda ended: self._settle(ended, settled, tokens=tokens))
+            durable.add_done_callback(lambda ended: self._settle(ended, hold, waiters, moved))
         if self._commit_waiters:
             commit_waiters, self._commit_waiters = self._commit_waiters, []
-            _release(commit_waiters)
+            _complete(commit_waiters)
 
-    def _submit(self) -> asyncio.Future[None] | None:
-        """Hand the log's new end to the commit path; the last one's future where nothing new was
+    def _submit(self) -> Promise | None:
+        """Hand the log's new end to the commit path; the last one's promise where nothing new was
         written, for what was promised earlier stands."""
         end = (self._database.wal_generation, self._database.wal_end)
         if end != self._submitted:
@@ -387,25 +392,29 @@ class Transactions:
 
     def _settle(
         self,
-        ended: asyncio.Future[None],
-        settled: list[asyncio.Future[None]],
-        *,
-        tokens: Sequence[int],
+        ended: Promise,
+        hold: Promise | None,
+        waiters: list[asyncio.Future[None]],
+        moved: Sequence[_Moved],
     ) -> None:
-        error = None if ended.cancelled() else ended.exception()
-        if ended.cancelled():
-            error = reset_error("A commit was dropped before it was durable")
+        error = ended.exception()
         if error is None:
-            _release(settled)
-            self._note_durable(tokens)
+            self._release(hold, waiters, moved)
             return
-        assert isinstance(error, Exception)
-        _fail(settled, error)
+        if hold is not None:
+            hold.reject(error)
+        _fail(waiters, error)
         self._break(error)
 
-    def _note_durable(self, tokens: Sequence[int]) -> None:
-        # None for a wait that is no commit; else one for each alarm.
-        for alarm, token in zip(self._alarms, tokens, strict=False):
+    def _release(
+        self, hold: Promise | None, waiters: list[asyncio.Future[None]], moved: Sequence[_Moved]
+    ) -> None:
+        """What was committed is durable, or durable enough."""
+        if hold is not None:
+            hold.resolve()
+        if waiters:
+            _complete(waiters)
+        for alarm, token in moved:
             if self._broken is None:
                 alarm.became_durable(token)
 
@@ -420,14 +429,14 @@ class Transactions:
             waiter.set_result(None)
         else:
             self._last_durable.add_done_callback(
-                lambda ended: self._settle(ended, [waiter], tokens=())
+                lambda ended: self._settle(ended, None, [waiter], [])
             )
         return waiter
 
     def erase(self) -> None:
         """Discard the open transaction and everything that was ever written; commits at once."""
         if self._hold is None:
-            self._hold = asyncio.get_running_loop().create_future()
+            self._hold = Promise()
             self._gate.hold_output(self._hold)
         for participant in self._participants:
             participant.shut()
@@ -475,14 +484,14 @@ class Transactions:
         # Each of them has this object: without a cycle they go when the last reference does.
         self._participants.clear()
         self._alarms.clear()
-        waiting = [*self._waiters, *self._commit_waiters]
-        if self._hold is not None:
-            waiting.append(self._hold)
+        hold, waiting = self._hold, [*self._waiters, *self._commit_waiters]
         self._hold, self._waiters, self._commit_waiters = None, [], []
         _fail(waiting, reason)
+        if hold is not None:
+            hold.reject(reason)
 
 
-def _release(waiters: list[asyncio.Future[None]]) -> None:
+def _complete(waiters: list[asyncio.Future[None]]) -> None:
     for waiter in waiters:
         if not waiter.done():
             waiter.set_result(None)

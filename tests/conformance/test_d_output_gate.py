@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from boomtown.actors import DurableObjectError
-from boomtown.actors.runtime.output_gate import Lock, OutputGate
+from boomtown.actors.runtime.output_gate import OutputGate
+from boomtown.actors.runtime.promises import Promise
+from boomtown.actors.runtime.runtime_errors import reset_error
 from boomtown.limits import RuntimeLimits
 from boomtown.testing import ManualClock
 from boomtown.testing.manual_clock import run_passes
@@ -28,16 +30,15 @@ class Door:
         self.left: list[str] = []
         self.refused: list[tuple[str, str]] = []
         self.gate = OutputGate(
-            self.loop,
             clock=ManualClock(),
             lock_ms_max=RuntimeLimits().output_lock_ms_max,
             waiting=str,
             on_broken=self.broken.append,
         )
 
-    def lock(self) -> Lock:
+    def lock(self) -> Promise:
         """Hold what leaves from now on."""
-        lock: Lock = self.loop.create_future()
+        lock = Promise()
         self.gate.lock_while(lock)
         return lock
 
@@ -77,7 +78,7 @@ async def test_case_057_a_wait_ends_with_the_locks_before_it(door: Door) -> None
     door.wait("first")
     door.lock()
     door.wait("second")
-    first.set_result(None)
+    first.resolve()
     await run_passes()
     assert door.left == ["first"]
     assert door.refused == []
@@ -88,10 +89,10 @@ async def test_case_058_a_later_lock_that_ends_first_releases_nobody(door: Door)
     door.wait("first")
     second = door.lock()
     door.wait("second")
-    second.set_result(None)
+    second.resolve()
     await run_passes()
     assert door.left == []
-    first.set_result(None)
+    first.resolve()
     await run_passes()
     assert door.left == ["first", "second"]
     door.wait("third")
@@ -103,20 +104,20 @@ async def test_case_059_a_failed_lock_refuses_those_after_it_only(door: Door) ->
     door.wait("first")
     second = door.lock()
     door.wait("second")
-    second.set_exception(OSError("no disk"))
+    second.reject(OSError("no disk"))
     await run_passes()
     assert [str(error) for error in door.broken] == ["no disk"]
     assert door.left == []
-    first.set_result(None)
+    first.resolve()
     await run_passes()
     assert door.left == ["first"]
     assert door.refused == [("second", "no disk")]
 
 
-async def test_case_060_a_cancelled_lock_breaks_the_gate(door: Door) -> None:
+async def test_case_060_a_dropped_lock_breaks_the_gate(door: Door) -> None:
     lock = door.lock()
     door.wait("first")
-    lock.cancel()
+    lock.reject(reset_error("A commit was dropped before it was durable"))
     await run_passes()
     (error,) = door.broken
     assert isinstance(error, DurableObjectError)
@@ -138,7 +139,7 @@ async def test_case_073_a_send_leaves_once_the_writes_before_it_are_durable(
     await world.until(lambda: len(world.heard()) == 2)
     await run_passes()
     assert received == []
-    backend.commits[0].set_result(None)
+    backend.commits[0].resolve()
     await reader
     assert received == ["put", "after", "sent"]  # gate_37: in the order of the sends
 
@@ -159,7 +160,7 @@ async def test_case_074_an_automatic_response_waits_only_for_sends_before_it(
     reader = asyncio.ensure_future(read_messages(busy, 3, received))
     await run_passes()
     assert received == []
-    backend.commits[0].set_result(None)
+    backend.commits[0].resolve()
     await reader
     assert received == ["put", "after", "pong"]
 
@@ -173,11 +174,11 @@ async def test_gate_36_case_075_an_outgoing_call_waits_for_the_commit(tmp_path: 
         call = asyncio.ensure_future(stub.write_and_tell())
         await world.clock.advance_ms(0)
         assert world.service.heard == []
-        backend.commits[0].set_result(None)
+        backend.commits[0].resolve()
         assert await call == "HELLO"
         call = asyncio.ensure_future(stub.write_and_tell())
         await world.clock.advance_ms(0)
-        backend.commits[1].set_exception(OSError("disk"))
+        backend.commits[1].reject(OSError("disk"))
         with pytest.raises(DurableObjectError, match="disk"):
             await call
     assert world.service.heard == ["hello"]
@@ -190,7 +191,7 @@ async def test_case_075_a_request_after_a_failed_commit_is_never_sent(tmp_path: 
         world.backend.is_held = True
         asked = asyncio.ensure_future(world.caller.write_and_ask("http://far/"))
         await run_passes()
-        world.backend.commits[0].set_exception(OSError("no disk"))
+        world.backend.commits[0].reject(OSError("no disk"))
         with pytest.raises(DurableObjectError, match="no disk"):
             await asked
         await run_passes()

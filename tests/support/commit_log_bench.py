@@ -14,6 +14,7 @@ from boomtown.actors.runtime.commit_path import FlushInline
 from boomtown.actors.runtime.database import WAL_SUFFIX, Database, DatabaseOptions, database_path
 from boomtown.actors.runtime.log_disk import OsLogDisk
 from boomtown.actors.runtime.ports import ObjectKey, SilentInstrument
+from boomtown.actors.runtime.promises import Promise
 from boomtown.actors.runtime.runtime_errors import DurableObjectError
 from boomtown.limits import CommitLogLimits, RuntimeLimits
 
@@ -122,15 +123,15 @@ class CommitLogBench:
             self.path.make_database(file, file.with_name(file.name + WAL_SUFFIX))
         return Database(file, DatabaseOptions(), RuntimeLimits())
 
-    def commit(self, name: str, database: Database, value: bytes = b"x") -> asyncio.Future[None]:
-        """Add a row; the future of its commit."""
+    def commit(self, name: str, database: Database, value: bytes = b"x") -> Promise:
+        """Add a row; the promise of its commit."""
         database.run("BEGIN")
         database.run("CREATE TABLE IF NOT EXISTS row (number INTEGER PRIMARY KEY, value)")
         database.run("INSERT INTO row (value) VALUES (?)", (value,))
         database.run("COMMIT")
         return self.submit(name, database)
 
-    def submit(self, name: str, database: Database) -> asyncio.Future[None]:
+    def submit(self, name: str, database: Database) -> Promise:
         """Submit what the database has."""
         durable = self.path.submit(database.commit_of(key_of(name)))
         assert durable is not None

@@ -10,6 +10,7 @@ import traceback
 import anyio
 
 from boomtown.actors.runtime.output_gate import OutputGate
+from boomtown.actors.runtime.promises import Promise
 from boomtown.actors.runtime.runtime_errors import OutsideTurnError
 from boomtown.limits import RuntimeLimits
 from support.gate_world import Case, GateObject, GateWorld, forever
@@ -131,7 +132,6 @@ async def gate_24_output_locks_hold_those_who_came_after(world: GateWorld) -> No
     def new_gate() -> OutputGate:
         log.clear()
         return OutputGate(
-            world.loop,
             clock=world.clock,
             lock_ms_max=30_000,
             waiting=str,
@@ -143,36 +143,36 @@ async def gate_24_output_locks_hold_those_who_came_after(world: GateWorld) -> No
 
     gate = new_gate()
     wait(gate, "0")
-    first, second = world.loop.create_future(), world.loop.create_future()
+    first, second = Promise(), Promise()
     gate.lock_while(first)
     wait(gate, "1")
     gate.lock_while(second)
     wait(gate, "2")
-    second.set_result(None)
+    second.resolve()
     await world.settle()
     assert log == ["0"]
-    first.set_result(None)
+    first.resolve()
     await world.settle()
     assert log == ["0", "1", "2"]
     assert gate.chain is None
 
     gate = new_gate()
-    first, second = world.loop.create_future(), world.loop.create_future()
+    first, second = Promise(), Promise()
     gate.lock_while(first)
     wait(gate, "1")
     gate.lock_while(second)
     wait(gate, "2")
-    second.set_exception(ValueError("disk"))
+    second.reject(ValueError("disk"))
     await world.settle()
     assert log == ["broken"]
-    first.set_result(None)
+    first.resolve()
     await world.settle()
     assert log == ["broken", "1", ("2", "failed")]
 
     gate = new_gate()
-    first = world.loop.create_future()
+    first = Promise()
     gate.lock_while(first)
-    first.cancel()
+    first.reject(ValueError("dropped"))
     await world.settle()
     assert log == ["broken"]
 
@@ -195,12 +195,12 @@ async def gate_25_replies_wait_for_the_commit(world: GateWorld) -> None:
     await world.settle()
     assert not writing.done()
     assert not reading.done()
-    target.commits[0].set_result(None)
+    target.commits[0].resolve()
     assert list(await asyncio.gather(writing, reading)) == [1, 2]
     writing = world.call(writes_later())
     await world.settle()
     assert not writing.done()
-    target.commits[1].set_exception(OSError("disk"))
+    target.commits[1].reject(OSError("disk"))
     assert "disk" in await world.reset_reason(writing)
     assert target.gates.broken is not None
 

@@ -229,7 +229,7 @@ async def gate_36_an_outgoing_call_waits_for_the_writes_before_it(world: HostWor
     call = asyncio.ensure_future(stub.write_and_tell("kept"))
     await run_passes()
     assert "told kept" not in world.log
-    world.backend.commits[0].set_result(None)
+    world.backend.commits[0].resolve()
     await run_passes()
     assert world.log[-1] == "told kept"
     assert await call == "kept"
@@ -239,7 +239,7 @@ async def gate_36_an_outgoing_call_after_a_failed_commit_is_never_made(world: Ho
     stub = await world.held()
     call = asyncio.ensure_future(stub.write_and_tell("lost"))
     await run_passes()
-    world.backend.commits[0].set_exception(OSError("no disk"))
+    world.backend.commits[0].reject(OSError("no disk"))
     with pytest.raises(DurableObjectError, match="no disk"):
         await call
     await run_passes()
@@ -257,10 +257,10 @@ async def gate_37_sends_wait_for_the_commit_in_their_order(world: HostWorld) -> 
     first = asyncio.ensure_future(ws.receive())
     await run_passes()
     assert len(world.backend.commits) == 2
-    world.backend.commits[1].set_result(None)  # the later one first: nobody may overtake
+    world.backend.commits[1].resolve()  # the later one first: nobody may overtake
     await run_passes()
     assert not first.done()
-    world.backend.commits[0].set_result(None)
+    world.backend.commits[0].resolve()
     heard = [await first, *[await ws.receive() for _ in range(3)]]
     assert heard == ["a one", "a two", "b one", "b two"]
     ws.close(1000, "done")

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from boomtown.actors.runtime import critical_sections
 from boomtown.actors.runtime.loop_hook import install_hook
 from boomtown.actors.runtime.object_gates import ObjectGates
+from boomtown.actors.runtime.promises import Promise
 from boomtown.actors.runtime.replies import keep
 from boomtown.actors.runtime.runtime_errors import DurableObjectError, ObjectReset, reset_error
 from boomtown.limits import RuntimeLimits
@@ -27,7 +28,7 @@ class GateObject:
     """One object: its gates, and what stands for its storage."""
 
     def __init__(self, world: GateWorld, limits: RuntimeLimits) -> None:
-        self.commits: list[asyncio.Future[None]] = []
+        self.commits: list[Promise] = []
         self.breaks: list[DurableObjectError] = []
         self.is_held = False
         self._world = world
@@ -69,7 +70,7 @@ class GateObject:
 
     def _commit(self) -> None:
         if self.is_held:
-            durable: asyncio.Future[None] = self._world.loop.create_future()
+            durable = Promise()
             self.commits.append(durable)
             self.gates.output.lock_while(durable)
 

@@ -6,13 +6,13 @@ the backend, so a new instance of the object finds it.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection
 from typing import Any
 
 from boomtown.actors.runtime.alarm_index import AlarmRow
 from boomtown.actors.runtime.alarm_scheduler import Abandon, Deliver
 from boomtown.actors.runtime.ports import ObjectGate, ObjectKey
+from boomtown.actors.runtime.promises import Promise
 
 
 class MemoryStorage:
@@ -38,7 +38,7 @@ class MemoryStorage:
         self._written.clear()
         if not self._backend.is_held:
             return
-        durable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        durable = Promise()
         self._backend.commits.append(durable)
         self._gate.hold_output(durable)
 
@@ -54,7 +54,7 @@ class MemoryBackend:
 
     def __init__(self) -> None:
         self.contents: dict[ObjectKey, dict[str, Any]] = {}
-        self.commits: list[asyncio.Future[None]] = []
+        self.commits: list[Promise] = []
         self.is_held = False
         self.closed = 0
 

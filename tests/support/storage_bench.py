@@ -10,6 +10,7 @@ from typing import TypeVar
 from boomtown.actors.runtime.commit_path import FileCommitPath, FlushInline
 from boomtown.actors.runtime.database import Database, DatabaseOptions, database_path
 from boomtown.actors.runtime.ports import Durability, ObjectKey, SilentInstrument
+from boomtown.actors.runtime.promises import Promise
 from boomtown.actors.runtime.runtime_errors import OutsideTurnError
 from boomtown.actors.runtime.storage import Storage
 from boomtown.limits import RuntimeLimits
@@ -44,7 +45,7 @@ class FakeGate:
     def __init__(self) -> None:
         self.is_turn = True
         self.wants_commit = False
-        self.locks: list[asyncio.Future[None]] = []
+        self.locks: list[Promise] = []
         self.reasons: list[Exception] = []
         self.sections: list[asyncio.Task[object]] = []
 
@@ -60,7 +61,7 @@ class FakeGate:
     def request_commit(self) -> None:
         self.wants_commit = True
 
-    def hold_output(self, durable: asyncio.Future[None]) -> None:
+    def hold_output(self, durable: Promise) -> None:
         self.locks.append(durable)
 
     def reset(self, reason: Exception) -> None:
@@ -82,17 +83,15 @@ class RecordingRegistry:
         self.registered: list[int | None] = []
         self.failure: Exception | None = None
         self.holds = False
-        self._waiting: list[asyncio.Future[None]] = []
+        self._waiting: list[Promise] = []
 
-    def register(
-        self, key: ObjectKey, name: str | None, at_ms: int | None
-    ) -> asyncio.Future[None] | None:
+    def register(self, key: ObjectKey, name: str | None, at_ms: int | None) -> Promise | None:
         if self.failure is not None:
             raise self.failure
         self.registered.append(at_ms)
         if not self.holds:
             return None
-        durable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        durable = Promise()
         self._waiting.append(durable)
         return durable
 
@@ -100,7 +99,7 @@ class RecordingRegistry:
         """Make durable what was registered."""
         waiting, self._waiting = self._waiting, []
         for durable in waiting:
-            durable.set_result(None)
+            durable.resolve()
 
 
 class StorageBench:

@@ -70,7 +70,7 @@ async def test_gate_36_a_request_waits_for_the_writes_before_it(
     asked = asyncio.ensure_future(world.caller.write_and_ask("http://far/"))
     await run_passes()
     assert client.sent == []
-    world.backend.commits[0].set_result(None)
+    world.backend.commits[0].resolve()
     await run_passes()
     client.sent[0][1].set_result(Response(status=204))
     assert await asked == 204

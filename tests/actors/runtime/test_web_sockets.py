@@ -92,7 +92,7 @@ async def test_sends_of_a_failed_commit_never_leave(
     backend.is_held = True
     ws.send("put")
     await world.until(lambda: backend.commits)
-    backend.commits[0].set_exception(OSError("no disk"))
+    backend.commits[0].reject(OSError("no disk"))
     assert await ws.receive() is None
     assert ws.close_event is not None
     assert not ws.close_event.was_clean
@@ -108,7 +108,7 @@ async def test_a_close_whose_commit_fails_is_a_loss(
     await world.until(lambda: backend.commits)
     ws.close(1000, "done")
     await world.until(lambda: len(world.heard()) == 2)
-    backend.commits[0].set_exception(OSError("no disk"))
+    backend.commits[0].reject(OSError("no disk"))
     assert await ws.receive() is None
     assert ws.close_event is not None
     assert not ws.close_event.was_clean
