@@ -307,20 +307,20 @@ class LogCommitPath:
 
     def _complete(self, batch: _Batch, outcome: WriteOutcome) -> None:
         """Release who waited; commits that found no room go first in the next batch."""
-        put_off: list[_Waiter] = []
-        completed = 0
-        for waiter in batch.waiters:
-            if self._broken is not None:
+        if self._broken is not None:
+            for waiter in batch.waiters:
                 waiter.durable.reject(self._broken.copy())
-            elif waiter.commit.wal_path not in outcome.done:
-                put_off.append(waiter)
-            else:
-                completed += 1
-                waiter.durable.resolve()
-        if put_off:
+            return
+        waiters = batch.waiters
+        if outcome.left:
+            left = {commit.wal_path for commit in outcome.left}  # membership only
+            put_off = [waiter for waiter in waiters if waiter.commit.wal_path in left]
+            waiters = [waiter for waiter in waiters if waiter.commit.wal_path not in left]
             self._next.waiters[:0] = put_off
-        if completed:
-            self._instrument.commits_synced(completed, outcome.syncs)
+        for waiter in waiters:
+            waiter.durable.resolve()
+        if waiters:
+            self._instrument.commits_synced(len(waiters), outcome.syncs)
 
     # The upkeep.
 

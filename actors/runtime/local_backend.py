@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from boomtown.actors.runtime.commit_log import WholeSteps
 from boomtown.actors.runtime.commit_log_start import CommitLogParts
 from boomtown.actors.runtime.commit_path import FlushThread
 from boomtown.actors.runtime.database import DatabaseOptions
@@ -14,6 +13,7 @@ from boomtown.actors.runtime.log_disk import OsLogDisk
 from boomtown.actors.runtime.ports import CommitPathKind, Durability, Instrument
 from boomtown.actors.runtime.runtime_errors import DurableObjectError
 from boomtown.actors.runtime.sqlite_backend import SqliteBackend
+from boomtown.actors.runtime.steps_thread import StepsThread
 from boomtown.clock import Clock
 from boomtown.entropy import Entropy
 from boomtown.limits import RuntimeLimits
@@ -40,8 +40,8 @@ def make_local_backend(
         runner=FlushThread(),
         log=CommitLogParts(
             disk=OsLogDisk(),
-            flusher=WholeSteps(FlushThread()),
-            upkeeper=WholeSteps(FlushThread()),
+            flusher=StepsThread(),
+            upkeeper=StepsThread(),
             is_written=commit_path is CommitPathKind.LOG,
         ),
         options=DatabaseOptions(),

@@ -22,8 +22,8 @@ their offset is durable in that file itself (log_replay.py).
 from __future__ import annotations
 
 import struct
-import zlib
 from typing import assert_never
+from zlib import crc32
 
 import msgspec
 
@@ -74,7 +74,7 @@ class Segment(msgspec.Struct, frozen=True):
 def encode_header(use_id: int, segment_bytes: int) -> bytes:
     """The first bytes of a segment."""
     fields = _HEADER.pack(_MAGIC, use_id, segment_bytes, 0)[:-4]
-    return fields + struct.pack("<I", zlib.crc32(fields))
+    return fields + struct.pack("<I", crc32(fields))
 
 
 def find_use_id(image: bytes) -> int | None:
@@ -97,9 +97,18 @@ def encode_record(record: Record, use_id: int) -> bytes:
             kind = _FRAMES
         case _:
             assert_never(record)
+    return _encode(database, salts, offset, kind, data, use_id)
+
+
+def encode_frames(database: int, salts: bytes, offset: int, data: bytes, use_id: int) -> bytes:
+    """The bytes of a FramesRecord with these fields; nearly all records are one."""
+    return _encode(database, salts, offset, _FRAMES, data, use_id)
+
+
+def _encode(database: int, salts: bytes, offset: int, kind: int, data: bytes, use_id: int) -> bytes:
     assert len(salts) == SALTS_BYTES
     checked = _CHECKED.pack(database, salts, offset, kind)
-    checksum = zlib.crc32(data, zlib.crc32(checked, use_id % _CHECKSUM_SPAN))
+    checksum = crc32(data, crc32(checked, use_id % _CHECKSUM_SPAN))
     return _UNCHECKED.pack(len(data), checksum) + checked + data
 
 
@@ -139,4 +148,4 @@ def _find_record(image: bytes, at: int, use_id: int) -> Record | None:
 
 
 def _checksum(header: bytes, data: bytes, use_id: int) -> int:
-    return zlib.crc32(data, zlib.crc32(header[_AFTER_CHECKSUM:], use_id % _CHECKSUM_SPAN))
+    return crc32(data, crc32(header[_AFTER_CHECKSUM:], use_id % _CHECKSUM_SPAN))

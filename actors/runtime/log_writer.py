@@ -36,8 +36,8 @@ from boomtown.actors.runtime.log_disk import LogDisk
 from boomtown.actors.runtime.log_records import (
     NO_SALTS,
     SECTOR_BYTES,
-    FramesRecord,
     NameRecord,
+    encode_frames,
     encode_record,
 )
 from boomtown.actors.runtime.log_replay import WAL_HEADER_BYTES, salts_of
@@ -62,7 +62,7 @@ class WriteOrder(msgspec.Struct, frozen=True):
 class WriteOutcome(msgspec.Struct):
     """What it did; filled in as it goes."""
 
-    done: dict[Path, None] = msgspec.field(default_factory=dict[Path, None])
+    left: tuple[Commit, ...] = ()  # not written, for want of a segment
     written: dict[int, dict[Path, None]] = msgspec.field(
         default_factory=dict[int, dict[Path, None]]
     )  # by use of a segment
@@ -85,9 +85,11 @@ class _Logged(msgspec.Struct, frozen=True):
 
 
 class _Entry(msgspec.Struct, frozen=True):
-    """A record to be written, and what holds when it is."""
+    """A record of frames to be written, and what holds when it is."""
 
-    frames: FramesRecord
+    salts: bytes
+    offset: int
+    data: bytes
     logged: _Logged
 
 
@@ -119,14 +121,18 @@ class LogWriter:
         nothing. The one method for another thread than the flusher's, while no batch is under
         way: SQLite has just written these bytes, so that no disk is waited for."""
         ahead: dict[Path, bytes] = {}
-        for commit in commits:
-            logged = self._logged.get(commit.wal_path)
-            if logged is None or commit.is_found or logged.generation != commit.wal_generation:
-                continue
-            count = commit.wal_end - logged.end
-            if 0 < count <= READ_AHEAD_BYTES_MAX:
-                with contextlib.suppress(Exception):  # the flusher meets it, and ends
-                    ahead[commit.wal_path] = self._disk.read(commit.wal_path, logged.end, count)
+        read, find_logged = self._disk.read, self._logged.get
+        with contextlib.suppress(Exception):  # the flusher meets it, and ends
+            for commit in commits:
+                wal_path = commit.wal_path
+                logged = find_logged(wal_path)
+                if logged is None or commit.is_found or logged.generation != commit.wal_generation:
+                    continue
+                count = commit.wal_end - logged.end
+                if 0 < count <= READ_AHEAD_BYTES_MAX:
+                    data = read(wal_path, logged.end, count)
+                    if len(data) == count:
+                        ahead[wal_path] = data
         return ahead
 
     def write(self, order: WriteOrder, outcome: WriteOutcome) -> Iterator[None]:
@@ -137,10 +143,15 @@ class LogWriter:
             self._logged.pop(wal_path, None)
         for wal_path in order.created:
             self._logged[wal_path] = self._new(wal_path, is_name_durable=False)
-        spare = order.spare
+        spare, ahead = order.spare, order.ahead
         buffer = bytearray()
-        for commit in order.commits:
-            entry = yield from self._find_entry(commit, order.ahead.get(commit.wal_path), outcome)
+        written: dict[Path, None] = {}
+        for place, commit in enumerate(order.commits):
+            wal_path = commit.wal_path
+            entry = self._entry_ahead(commit, ahead.get(wal_path))
+            is_ahead = entry is not None
+            if entry is None:
+                entry = yield from self._find_entry(commit, outcome)
             if entry is not None:
                 encoded = self._encode(entry)
                 if self._at + len(buffer) + len(encoded) > self._limits.segment_bytes:
@@ -149,17 +160,21 @@ class LogWriter:
                     outcome.segments_filled += 1
                     if spare is None:
                         outcome.is_full = True
+                        outcome.left = order.commits[place:]
                         break
                     self._begin(spare)
                     spare = None
+                    written = {}
                     encoded = self._encode(entry)
                 buffer += encoded
                 self._named.add(entry.logged.number)
-                # Under this very path: looking up an equal one compares its parts each time.
-                self._logged.pop(commit.wal_path, None)
-                self._logged[commit.wal_path] = entry.logged
-                outcome.written.setdefault(self._active.use_id, {})[commit.wal_path] = None
-            outcome.done[commit.wal_path] = None
+                if not is_ahead:
+                    # Under this very path: looking up an equal one compares its parts each time.
+                    self._logged.pop(wal_path, None)
+                self._logged[wal_path] = entry.logged
+                if not written:
+                    outcome.written[self._active.use_id] = written
+                written[wal_path] = None
         yield from self._append(buffer, outcome)
         outcome.fill_percent = 100 * self._at // self._limits.segment_bytes
 
@@ -204,11 +219,28 @@ class LogWriter:
         name = wal_path.relative_to(self._data_dir).as_posix().removesuffix(WAL_SUFFIX)
         return _Logged(self._numbers, name, is_name_durable)
 
+    def _entry_ahead(self, commit: Commit, data: bytes | None) -> _Entry | None:
+        """The record of a commit whose bytes were read ahead, where they are still what it
+        takes."""
+        before = None if data is None else self._logged.get(commit.wal_path)
+        if data is None or before is None or before.generation != commit.wal_generation:
+            return None
+        if before.end + len(data) != commit.wal_end:
+            return None
+        logged = _Logged(
+            before.number,
+            before.name,
+            before.is_name_durable,
+            before.salts,
+            commit.wal_end,
+            before.generation,
+        )
+        return _Entry(before.salts, before.end, data, logged)
+
     def _find_entry(
-        self, commit: Commit, data: bytes | None, outcome: WriteOutcome
+        self, commit: Commit, outcome: WriteOutcome
     ) -> Generator[None, None, _Entry | None]:
-        """The record of a commit, of `data` where that was read ahead; None where nothing of it
-        is missing."""
+        """The record of a commit; None where nothing of it is missing."""
         logged = self._logged.get(commit.wal_path)
         if logged is None:
             logged = self._new(commit.wal_path, is_name_durable=False)
@@ -239,12 +271,11 @@ class LogWriter:
         assert count >= 0, "a write-ahead log does not shrink within a generation"
         if count > self._limits.record_bytes_max:
             return (yield from self._sync_itself(commit, logged, outcome))
-        if data is None:
-            data = self._disk.read(commit.wal_path, start, count)
-            yield
+        data = self._disk.read(commit.wal_path, start, count)
+        yield
         if len(data) != count:
             raise OSError(errno.EIO, "a write-ahead log is too short", str(commit.wal_path))
-        return _Entry(FramesRecord(logged.number, salts, start, data), logged)
+        return _Entry(salts, start, data, logged)
 
     def _sync_itself(
         self, commit: Commit, logged: _Logged, outcome: WriteOutcome
@@ -264,12 +295,12 @@ class LogWriter:
             end=0 if commit.is_found else commit.wal_end,
             generation=None if commit.is_found else commit.wal_generation,
         )
-        return _Entry(FramesRecord(logged.number, salts, commit.wal_end, b""), logged)
+        return _Entry(salts, commit.wal_end, b"", logged)
 
     def _encode(self, entry: _Entry) -> bytes:
         """The entry's records, for the active segment only."""
         logged, use_id = entry.logged, self._active.use_id
-        frames = encode_record(entry.frames, use_id)
+        frames = encode_frames(logged.number, entry.salts, entry.offset, entry.data, use_id)
         if logged.number in self._named:
             return frames
         name = NameRecord(logged.number, logged.name, not logged.is_name_durable)
