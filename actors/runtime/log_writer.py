@@ -122,6 +122,7 @@ class LogWriter:
         way: SQLite has just written these bytes, so that no disk is waited for."""
         ahead: dict[Path, bytes] = {}
         read, find_logged = self._disk.read, self._logged.get
+        bytes_max = min(READ_AHEAD_BYTES_MAX, self._limits.record_bytes_max)
         with contextlib.suppress(Exception):  # the flusher meets it, and ends
             for commit in commits:
                 wal_path = commit.wal_path
@@ -129,7 +130,7 @@ class LogWriter:
                 if logged is None or commit.is_found or logged.generation != commit.wal_generation:
                     continue
                 count = commit.wal_end - logged.end
-                if 0 < count <= READ_AHEAD_BYTES_MAX:
+                if 0 < count <= bytes_max:
                     data = read(wal_path, logged.end, count)
                     if len(data) == count:
                         ahead[wal_path] = data

@@ -38,7 +38,7 @@ class Door:
             self.let_in.append(name)
 
         if scope.locks:
-            scope.waiters.append(enter)
+            scope.wait(enter)
         else:
             enter(scope)
 
@@ -204,7 +204,7 @@ async def test_case_046_a_nested_section_that_has_not_begun_moves_to_the_root(
 async def test_case_047_a_section_begins_before_events_that_waited_longer(door: Door) -> None:
     door.wait("first")
     door.wait("event")
-    door.root.sections.append(lambda scope: door.let_in.append("section"))
+    door.root.wait_with_section(lambda scope: door.let_in.append("section"))
     door.drop("first")
     await run_passes()
     assert door.let_in == ["first", "section", "event"]
