@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from boomtown.actors.runtime.sqlite_memory import reserve_little
 from boomtown.cli.terminal import EXIT_USAGE, Terminal
 from boomtown.clock import SystemClock
 from boomtown.compose import PortInUse, RunningServer, open_server
@@ -39,6 +40,7 @@ def dev(*, config: Path | None, as_json: bool, **flags: Any) -> None:
     """Run the development server until SIGTERM or Ctrl-C."""
     terminal = Terminal(as_json=as_json)
     _log_to(sys.stderr if as_json else sys.stdout, is_quiet=as_json)
+    reserve_little()
     try:
         settings = load_settings(flags=flags | {"is_development": True}, config_file=config)
     except InvalidRequest as error:
