@@ -82,7 +82,7 @@ class AlarmIndex:
         path = data_dir / "actors" / class_name / file_name
         self._database = Database(path, options, limits)
         try:
-            self._database.run(_CREATE)
+            self._database.make(_CREATE)
         except BaseException:
             self._database.close()
             raise

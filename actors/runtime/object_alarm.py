@@ -142,7 +142,7 @@ class ObjectAlarm:
     def _write(self, at_ms: int | None) -> None:
         try:
             if not self._state.has_table:
-                self._database.run(CREATE_METADATA)
+                self._database.make(CREATE_METADATA)
             if at_ms is None:
                 self._database.run(_DELETE, (self._row,))
             else:

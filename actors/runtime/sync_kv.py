@@ -178,8 +178,14 @@ class KeyValueTable:
     def _begin(self, *, is_confirmed: bool) -> None:
         self._transactions.begin_write(is_confirmed=is_confirmed)
         if not self._has_table:
-            self._run(_CREATE, ())
+            self._make_table()
             self._has_table = True
+
+    def _make_table(self) -> None:
+        try:
+            self._database.make(_CREATE)
+        except apsw.Error as error:
+            raise self._transactions.translated(error) from error
 
     def _run(self, sql: str, bindings: tuple[SqlValue, ...]) -> None:
         try:
