@@ -23,6 +23,7 @@ import uvloop
 
 from boomtown.actors import DurableObject, Host, Request, Response
 from boomtown.actors.runtime.ports import SilentInstrument
+from boomtown.actors.runtime.sqlite_memory import reserve_little
 from boomtown.clock import SystemClock
 from boomtown.entropy import SeededEntropy, SystemSecrets
 from boomtown.event_loop import collect_less_often
@@ -192,6 +193,7 @@ def main() -> None:
     parser.add_argument("--callers", type=int, default=CALLERS)
     parser.add_argument("--profile", type=int, default=0, metavar="LINES")
     options = parser.parse_args()
+    reserve_little()
     collect_less_often()
     for loop in options.loop or [*LOOPS]:
         print(
