@@ -24,6 +24,7 @@ from boomtown.actors.town.commands_of_feed import ReadFeed
 from boomtown.actors.town.feed_invariants import FeedFacts
 from boomtown.actors.town.feed_triggers import TRIGGER_PREFIX
 from boomtown.actors.town.feed_views import FeedEventView, FeedPageView
+from boomtown.actors.town.table_memory import Part
 from boomtown.actors.town.transaction import TownTransaction
 from boomtown.error_codes import ErrorCode
 from boomtown.errors import error_for
@@ -55,9 +56,10 @@ _PRUNE = "DELETE FROM feed_log WHERE seq <= ?"
 _KEEP_PRUNED = "UPDATE feed_state SET pruned_seq = ? WHERE pruned_seq < ?"
 _FACTS = (
     "SELECT (SELECT min(seq) FROM feed_log), (SELECT max(seq) FROM feed_log),"
-    " (SELECT max(seq) FROM feed_cursors),"
-    " (SELECT count(*) FROM sqlite_schema WHERE type = 'trigger' AND substr(name, 1, ?) = ?),"
-    f" ({_HEAD}), ({_PRUNED})"
+    f" (SELECT max(seq) FROM feed_cursors), ({_HEAD}), ({_PRUNED})"
+)
+_COUNT_TRIGGERS = (
+    "SELECT count(*) FROM sqlite_schema WHERE type = 'trigger' AND substr(name, 1, ?) = ?"
 )
 
 
@@ -165,19 +167,23 @@ def prune_feed(tx: TownTransaction) -> int:
 
 def read_facts(tx: TownTransaction) -> FeedFacts:
     """What the feed's invariants look at."""
-    row = tx.find_row(_FACTS, len(TRIGGER_PREFIX), TRIGGER_PREFIX)
+    row = tx.find_row(_FACTS)
     assert row is not None
     return FeedFacts(
         first_seq=row[0],
         last_seq=row[1],
         furthest_cursor=row[2],
-        triggers=int(row[3]),
-        head=int(row[4]),
-        pruned_seq=int(row[5]),
+        head=int(row[3]),
+        pruned_seq=int(row[4]),
+        triggers=tx.recall(Part.TRIGGERS, lambda: _count_triggers(tx)),
     )
 
 
-def _find_number(tx: TownTransaction, query: str, *bindings: int) -> int | None:
+def _count_triggers(tx: TownTransaction) -> int:
+    return _find_number(tx, _COUNT_TRIGGERS, len(TRIGGER_PREFIX), TRIGGER_PREFIX) or 0
+
+
+def _find_number(tx: TownTransaction, query: str, *bindings: int | str) -> int | None:
     row = tx.find_row(query, *bindings)
     return None if row is None or row[0] is None else int(row[0])
 

@@ -41,6 +41,7 @@ from boomtown.actors.town.model import Priority, SessionState
 from boomtown.actors.town.observer_events import ForgesChecked, RepositoryPolled
 from boomtown.actors.town.session_moves import can_speak
 from boomtown.actors.town.store_sessions import find_session
+from boomtown.actors.town.table_memory import Part
 from boomtown.actors.town.transaction import TownTransaction
 from boomtown.ids import InstanceId, SessionId
 
@@ -159,7 +160,7 @@ def forget_pending_of(tx: TownTransaction, session_id: SessionId) -> None:
 
 def count_pending(tx: TownTransaction) -> tuple[int, int | None]:
     """(how many wait, since when the oldest does)."""
-    row = tx.find_row(_COUNT_PENDING)
+    row = tx.recall(Part.INBOX, lambda: tx.find_row(_COUNT_PENDING))
     assert row is not None
     return int(row[0]), row[1]
 

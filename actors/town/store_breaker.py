@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from boomtown.actors.town.model import Breaker
+from boomtown.actors.town.table_memory import Part
 from boomtown.actors.town.transaction import TownTransaction
 from boomtown.ids import SessionId
 
 _FIND = "SELECT opened_at_ms, last_start_at_ms FROM breaker WHERE only_row = 1"
-_COUNT_FAILED = "SELECT count(*), max(failed_at_ms) FROM failed_starts WHERE failed_at_ms > ?"
+_LIST_FAILED = "SELECT failed_at_ms FROM failed_starts WHERE failed_at_ms > ? ORDER BY failed_at_ms"
 _NOTE_START = (
     "INSERT INTO breaker (only_row, last_start_at_ms) VALUES (1, ?)"
     " ON CONFLICT (only_row) DO UPDATE SET last_start_at_ms = excluded.last_start_at_ms"
@@ -23,14 +24,15 @@ _FORGET_OLD = "DELETE FROM failed_starts WHERE failed_at_ms <= ?"
 
 def read_breaker(tx: TownTransaction) -> Breaker:
     """The facts at this instant; those of a town that never started anything are empty."""
-    row = tx.find_row(_FIND) or (None, None)
-    counted = tx.find_row(_COUNT_FAILED, _window_begin_ms(tx))
-    assert counted is not None
+    begin_ms = _window_begin_ms(tx)
+    # What is remembered may go further back than the window.
+    (opened_at_ms, last_start_at_ms), rows = tx.recall(Part.BREAKER, lambda: _read(tx, begin_ms))
+    failed = [at_ms for at_ms in rows if at_ms > begin_ms]
     return Breaker(
-        opened_at_ms=row[0],
-        last_start_at_ms=row[1],
-        failed_starts=int(counted[0]),
-        last_failed_at_ms=counted[1],
+        opened_at_ms=opened_at_ms,
+        last_start_at_ms=last_start_at_ms,
+        failed_starts=len(failed),
+        last_failed_at_ms=failed[-1] if failed else None,
     )
 
 
@@ -62,3 +64,11 @@ def prune_failed_starts(tx: TownTransaction) -> None:
 def _window_begin_ms(tx: TownTransaction) -> int:
     begin_ms: int = tx.now_ms - tx.limits.breaker_window_ms
     return begin_ms
+
+
+def _read(
+    tx: TownTransaction, begin_ms: int
+) -> tuple[tuple[int | None, int | None], tuple[int, ...]]:
+    opened_at_ms, last_start_at_ms = tx.find_row(_FIND) or (None, None)
+    failed = tuple(int(at_ms) for (at_ms,) in tx.rows(_LIST_FAILED, begin_ms))
+    return (opened_at_ms, last_start_at_ms), failed

@@ -16,6 +16,7 @@ from boomtown.actors.town.ending_invariants import EndingFacts
 from boomtown.actors.town.model import Agent
 from boomtown.actors.town.roster_log import RosterVerb
 from boomtown.actors.town.store_agents import AGENTS, find_agent, find_mayor
+from boomtown.actors.town.table_memory import Part
 from boomtown.actors.town.tables import Table
 from boomtown.actors.town.transaction import TownTransaction
 from boomtown.container_sim.model import AgentRole
@@ -95,10 +96,10 @@ _LINGERING = (
     " AND employment = 'offboarded' ORDER BY session_id"
 )
 _UNLOGGED = (
-    "SELECT session_id FROM sessions WHERE state = 'ended' AND ended_at_ms >= ?"
+    "SELECT session_id, ended_at_ms FROM sessions WHERE state = 'ended' AND ended_at_ms >= ?"
     " AND ended_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM roster_log"
     " WHERE roster_log.session_id = sessions.session_id)"
-    " UNION ALL SELECT agent_id FROM agents WHERE employment = 'offboarded'"
+    " UNION ALL SELECT agent_id, offboarded_at_ms FROM agents WHERE employment = 'offboarded'"
     " AND offboarded_at_ms >= ? AND NOT EXISTS (SELECT 1 FROM roster_log"
     " WHERE roster_log.agent_id = agents.agent_id AND verb = 'offboarded') ORDER BY 1"
 )
@@ -180,9 +181,12 @@ def list_roster_log(tx: TownTransaction, agent_id: AgentId) -> list[RosterEntry]
 def read_endings(tx: TownTransaction) -> EndingFacts:
     """Of the last hour; older ones were looked at when they were new."""
     since_ms = tx.now_ms - _ENDINGS_LOOKED_AT_MS
+    lingering = tx.recall(Part.LINGERING, lambda: tx.rows(_LINGERING))
+    # What is remembered may go further back.
+    unlogged = tx.recall(Part.UNLOGGED, lambda: tx.rows(_UNLOGGED, since_ms, since_ms))
     return EndingFacts(
-        lingering=tuple(str(row[0]) for row in tx.rows(_LINGERING)),
-        unlogged=tuple(str(row[0]) for row in tx.rows(_UNLOGGED, since_ms, since_ms)),
+        lingering=tuple(str(row[0]) for row in lingering),
+        unlogged=tuple(str(subject) for subject, at_ms in unlogged if at_ms >= since_ms),
     )
 
 

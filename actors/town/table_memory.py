@@ -39,6 +39,11 @@ class Part(StrEnum):
     EFFECTS = "effects"
     WATCHES = "watches"
     CONTAINER_ENDS = "container_ends"
+    INBOX = "inbox"
+    BREAKER = "breaker"
+    LINGERING = "lingering"
+    UNLOGGED = "unlogged"
+    TRIGGERS = "triggers"
 
 
 Columns = frozenset[str] | None  # None: any
@@ -63,6 +68,18 @@ WATCHED: Mapping[Part, Mapping[str, Columns]] = {
     Part.EFFECTS: {"effects": _ANY},
     Part.WATCHES: {"watches": _ANY},
     Part.CONTAINER_ENDS: {"sessions": frozenset({"state", "bead_id", "ended_at_ms", "end_reason"})},
+    Part.INBOX: {"inbox": _ANY},
+    Part.BREAKER: {"breaker": _ANY, "failed_starts": _ANY},
+    Part.LINGERING: {
+        "sessions": frozenset({"state", "agent_id"}),
+        "agents": frozenset({"employment"}),
+    },
+    Part.UNLOGGED: {
+        "sessions": frozenset({"state", "ended_at_ms", "ended_by"}),
+        "agents": frozenset({"employment", "offboarded_at_ms"}),
+        "roster_log": _ANY,
+    },
+    Part.TRIGGERS: {},  # which only a statement of the schema makes or drops
 }
 # A row of these that goes takes rows of other tables along (ON DELETE CASCADE).
 CASCADING = frozenset({"beads", "prs"})

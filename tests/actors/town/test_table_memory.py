@@ -60,7 +60,8 @@ def test_a_statement_touches_what_it_may_change(query: str, parts: tuple[Part, .
 
 def test_a_session_that_ends_touches_the_beads_that_are_seen_by_it() -> None:
     touched = touched_by("UPDATE sessions SET state = ?, ended_at_ms = ? WHERE session_id = ?")
-    assert set(touched) == {Part.SESSIONS, Part.LIVE_BEADS, Part.CONTAINER_ENDS}
+    ended = {Part.SESSIONS, Part.LIVE_BEADS, Part.CONTAINER_ENDS, Part.LINGERING, Part.UNLOGGED}
+    assert set(touched) == ended
 
 
 def test_a_bead_that_changes_its_status_touches_convoys_and_one_that_is_renamed_does_not() -> None:
