@@ -48,6 +48,7 @@ logger = logging.getLogger("boomtown.http")
 _RPC = "rpc/"
 _HOSTS_KEPT_MAX = 256
 _BODILESS = (204, 304)
+_STATUS_LINES = {int(status): f"HTTP/1.1 {int(status)} {status.phrase}" for status in HTTPStatus}
 _SERVER = f"Server: {SERVER_SOFTWARE}"
 _OURS = REQUEST_ID_HEADER.lower()
 
@@ -149,7 +150,7 @@ class ActorLane:
     ) -> bytes:
         """Everything before the body; None: it will come in chunks. ValueError as above."""
         named: set[str] = set()
-        lines = [f"HTTP/1.1 {status} {_phrase(status)}"]
+        lines = [_STATUS_LINES.get(status) or f"HTTP/1.1 {status} "]
         for name, value in pairs:
             if "\r" in name or "\n" in name or "\r" in value or "\n" in value or "\0" in value:
                 raise ValueError("a header holds the end of a line")
@@ -195,13 +196,6 @@ def kept_headers(answer: Response) -> list[tuple[str, str]]:
         for pair in answer.headers
         if (lower := pair[0].lower()) not in HEADERS_KEPT_BACK and lower != _OURS
     ]
-
-
-def _phrase(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return ""
 
 
 def error_of(ended: asyncio.Future[Response]) -> Exception | None:
