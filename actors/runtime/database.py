@@ -127,6 +127,7 @@ class Database:
         self.wal_end: int = 0
         self._has_committed = False  # since it was opened
         self.is_guarded: bool = False  # while a user's statement is compiled or stepped
+        self.was_asked: bool = False  # the authoriser, about a user's statement
         self._vfs = options.vfs
         self._lock: int | None = None  # a descriptor
         self._connection = self._open_connection(options)
@@ -241,6 +242,7 @@ class Database:
         ) -> int:
             if not self.is_guarded:
                 return apsw.SQLITE_OK
+            self.was_asked = True
             return authorizer(operation, first, second, schema)
 
         self._connection.authorizer = ask
@@ -250,9 +252,8 @@ class Database:
         if self.is_guarded:  # a user's statement is under way
             self.cursor(sql, bindings).close()
         else:
-            self._connection.execute(
-                sql, bindings, prepare_flags=apsw.SQLITE_PREPARE_PERSISTENT
-            ).close()
+            # Its cursor ends here, and with it the statement.
+            self._connection.execute(sql, bindings, prepare_flags=apsw.SQLITE_PREPARE_PERSISTENT)
 
     def cursor(self, sql: str, bindings: tuple[SqlValue, ...] = ()) -> SqliteCursor:
         """The rows of one of our own statements, read as they are taken."""

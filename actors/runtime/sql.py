@@ -43,6 +43,7 @@ from boomtown.actors.runtime.transactions import Transactions
 
 Row = dict[str, SqlValue]
 Binding = SqlValue | bytearray | memoryview
+_BUFFERS = (bytearray, memoryview)
 
 # Their texts are kept, and a server holds many objects; as many as the statement cache has.
 KNOWN_TEXTS_MAX = 100
@@ -93,16 +94,17 @@ class Sql:
     def _exec(self, sql: str, bindings: tuple[Binding, ...], *, may_write: bool) -> SqlCursor:
         self._transactions.check("storage.sql.exec")
         for value in bindings:
-            if isinstance(value, bytearray | memoryview):
+            if isinstance(value, _BUFFERS):
                 bindings = tuple(
-                    bytes(each) if isinstance(each, bytearray | memoryview) else each
-                    for each in bindings
+                    bytes(each) if isinstance(each, _BUFFERS) else each for each in bindings
                 )
                 break
         cursor = SqlCursor(self._database, self._transactions, may_write=may_write)
         known = self._known.get(sql)
         if known is not None and (known.is_reading or may_write):
             cursor.start_known(sql, cast("tuple[SqlValue, ...]", bindings), known)
+            if self._database.was_asked:
+                self._learn_again(sql, known, cursor)
         else:
             known = cursor.start(sql, cast("tuple[SqlValue, ...]", bindings))
             if known is not None:
@@ -116,7 +118,18 @@ class Sql:
             del self._known[next(iter(self._known))]
         self._known[sql] = known
 
+    def _learn_again(self, sql: str, known: _Known, cursor: SqlCursor) -> None:
+        """The text was compiled anew, and may have other columns than before."""
+        if cursor.rows_read:
+            names = cursor.column_names
+            self._known[sql] = msgspec.structs.replace(known, column_names=names)
+        else:
+            del self._known[sql]  # only a row says what they are
+
     def _note_live(self, cursor: SqlCursor) -> None:
+        # Nearly always the one before has ended: its place is taken.
+        if self._cursors and ((last := self._cursors[-1]()) is None or not last.is_live):
+            self._cursors.pop()
         if len(self._cursors) >= self._cursors_looked_at:
             self._cursors = [
                 each for each in self._cursors if (noted := each()) is not None and noted.is_live
@@ -195,14 +208,16 @@ class SqlCursor:
         if not is_reading:
             self._transactions.begin_write(is_confirmed=True)
             changes = database.total_changes()
+        database.was_asked = False
         database.is_guarded = True  # it is compiled anew where the schema has changed
         try:
             self._cursor = cursor = database.connection.execute(sql, bindings)
             row = cursor.fetchone()
-            if row is None:
+            if row is None or not database.was_asked:
                 self.column_names = known.column_names
             else:
                 self.column_names = [column[0] for column in cursor.description]
+            if row is not None:
                 self.rows_read = 1
                 if not is_reading:
                     self._buffered = iter(cursor.fetchall())

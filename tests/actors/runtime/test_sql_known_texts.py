@@ -113,6 +113,22 @@ async def test_column_names_are_kept_where_there_is_no_row(sql: Sql) -> None:
         assert list(sql.exec(returning, 1).column_names) == ["gone"]
 
 
+async def test_columns_that_the_schema_renamed_have_their_new_names_from_then_on(sql: Sql) -> None:
+    sql.exec("CREATE TABLE t (a)")
+    sql.exec("INSERT INTO t VALUES (1)")
+    for _ in range(2):
+        assert sql.exec("SELECT * FROM t").one() == {"a": 1}
+    sql.exec("ALTER TABLE t RENAME COLUMN a TO b")
+    for _ in range(3):
+        assert sql.exec("SELECT * FROM t").one() == {"b": 1}
+    sql.exec("ALTER TABLE t ADD COLUMN c")
+    sql.exec("DELETE FROM t")
+    assert sql.exec("SELECT * FROM t").to_array() == []  # compiled anew, without a row
+    sql.exec("INSERT INTO t VALUES (2, 3)")
+    for _ in range(2):
+        assert sql.exec("SELECT * FROM t").one() == {"b": 2, "c": 3}
+
+
 async def test_several_statements_run_in_full_every_time(sql: Sql) -> None:
     sql.exec("CREATE TABLE t (a)")
     for number in range(1, 4):
