@@ -103,7 +103,7 @@ class _Section:
         self._scope.finish()
         parent.section = None
         gates.scope = parent
-        gates.releases.append(parent)
+        gates.releases = [*(gates.releases or ()), parent]
         if not self.outcome.done():
             self.outcome.set_result(value)
 

@@ -104,13 +104,15 @@ class ObjectGates:
         self.microtasks: list[Microtask] = []
         self.tasks: dict[GateTask, None] = {}  # in the order of their making
         self.replies: Replies = Replies(hook, self.output)
-        self.releases: list[Scope] = []  # holds that end with this turn
+        # None where there is nothing: these are looked at in every turn, and a thousand objects'
+        # empty lists are in no cache.
+        self.releases: list[Scope] | None = None  # holds that end with this turn
         self.is_dirty: bool = False
         self.limits: RuntimeLimits = limits
         self.keeps: dict[object, None] = {}  # open sockets: what must not be evicted
         self.outbound: object | None = None  # the host's OutboundCalls
-        self._settled: list[tuple[Reply, Any, BaseException | None]] = []
-        self._departures: list[Callable[[], None]] = []
+        self._settled: list[tuple[Reply, Any, BaseException | None]] | None = None
+        self._departures: list[Callable[[], None]] | None = None
         self._clock = clock
         self._on_commit = on_commit
         self._on_broken = on_broken
@@ -282,23 +284,23 @@ class ObjectGates:
         try:
             self._drain()
         finally:
-            self.releases.append(scope)
+            self.releases = [*(self.releases or ()), scope]
             self._end_turn(scope)
 
     def _end_turn(self, entered: Scope) -> None:
         self.hook.turn = None
         if self.is_dirty:
             self.commit()
-        if self._settled:
-            settled, self._settled = self._settled, []
+        if self._settled is not None:
+            settled, self._settled = self._settled, None
             for reply, value, error in settled:
                 self.replies.deliver(reply, value, error)
-        if self._departures:
-            departures, self._departures = self._departures, []
+        if self._departures is not None:
+            departures, self._departures = self._departures, None
             for depart in departures:
                 depart()
-        if self.releases:
-            releases, self.releases = self.releases, []
+        if self.releases is not None:
+            releases, self.releases = self.releases, None
             for scope in releases:
                 scope.unlock()
         if self.broken is None:
@@ -456,6 +458,7 @@ class ObjectGates:
                     value = finish(task.result())
                 except Exception as uncopied:
                     error = uncopied
+            self._settled = self._settled or []
             self._settled.append((reply, value, error))
 
         return settle
@@ -470,6 +473,7 @@ class ObjectGates:
             if failure is None and self.broken is None:
                 self.hook.call_soon(begin)
 
+        self._departures = self._departures or []
         self._departures.append(lambda: self.output.when_open(leave))
 
     # The end.
