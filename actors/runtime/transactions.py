@@ -31,12 +31,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import apsw
 import msgspec
 
 from boomtown.actors.runtime.database import Database, sql_error
+from boomtown.actors.runtime.participants import AlarmCommit, Participant
 from boomtown.actors.runtime.ports import CommitPath, ObjectGate, ObjectKey
 from boomtown.actors.runtime.promises import Promise
 from boomtown.actors.runtime.runtime_errors import DurableObjectError, describe, reset_error
@@ -44,44 +45,6 @@ from boomtown.actors.runtime.runtime_errors import DurableObjectError, describe,
 T = TypeVar("T")
 
 _SAVEPOINT = "_cf_savepoint"  # one name: the innermost of that name is meant
-
-
-class Participant(Protocol):
-    """A part of storage that keeps something in memory about what is in the database."""
-
-    def remember(self) -> object:
-        """What it would need to return to this point."""
-        ...
-
-    def restore(self, memento: object) -> None:
-        """Return to where `memento` was taken: the database has."""
-        ...
-
-    def erased(self) -> None:
-        """The database is empty."""
-        ...
-
-    def shut(self) -> None:
-        """Let go of cursors: the database is about to be rolled back, emptied or closed."""
-        ...
-
-
-class AlarmCommit(Protocol):
-    """The alarm's part in a commit (object_alarm.py); none while it `is_settled`."""
-
-    is_settled: bool
-
-    def before_commit(self) -> Promise | None:
-        """Register an earlier instant; the promise to wait for, or None when all is in order."""
-        ...
-
-    def committed(self) -> int:
-        """The database holds the present alarm; a token for `became_durable`."""
-        ...
-
-    def became_durable(self, token: int) -> None:
-        """The commit of that token is durable: a later instant may be registered."""
-        ...
 
 
 _Moved = tuple[AlarmCommit, int]  # an alarm that a commit touched, and its token
