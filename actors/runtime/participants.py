@@ -1,5 +1,6 @@
-"""What takes part in an object's transactions beside SQLite: parts of its storage that keep something
-in memory about what is in the database. transactions.py calls them, in the order of their joining.
+"""What takes part in an object's transactions beside SQLite: parts of its storage that keep
+something in memory about what is in the database. transactions.py calls them, in the order of
+their joining.
 """
 
 from __future__ import annotations
