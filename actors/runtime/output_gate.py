@@ -65,8 +65,13 @@ class OutputGate:
 
     def _lock_ended(self, lock: Promise) -> None:
         error = lock.exception()
-        if error is not None:
-            self._on_broken(error)
+        try:
+            if error is not None:
+                self._on_broken(error)
+        finally:  # a disk that fails the commit may fail the rollback; who waits is told anyway
+            self._open_ended()
+
+    def _open_ended(self) -> None:
         locks = self._locks
         while locks and locks[0][1].done():
             _, ended, opening = locks.pop(0)
