@@ -18,7 +18,7 @@ class OsFlush:
     def sync(self, file: Path) -> None:
         descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            _sync_content(descriptor)
+            sync_content(descriptor)
         finally:
             os.close(descriptor)
 
@@ -33,11 +33,13 @@ class OsFlush:
 if sys.platform == "darwin":
     import fcntl
 
-    def _sync_content(descriptor: int) -> None:
+    def sync_content(descriptor: int) -> None:
+        """Write a file's content to the disk. Raises OSError."""
         # macOS: fsync hands the data to the drive, only this makes the drive write it.
         fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
 
 else:
 
-    def _sync_content(descriptor: int) -> None:
+    def sync_content(descriptor: int) -> None:
+        """Write a file's content to the disk. Raises OSError."""
         os.fdatasync(descriptor)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from boomtown.actors.runtime.database import list_folder, make_folders
-from boomtown.actors.runtime.flush_port import OsFlush
+from boomtown.actors.runtime.flush_port import OsFlush, sync_content
 from boomtown.actors.runtime.ports import FlushPort
 
 FILE_MODE = 0o644  # SQLite's own
@@ -35,6 +35,10 @@ class LogDisk(FlushPort, Protocol):
 
     def write(self, file: Path, offset: int, data: bytes) -> None:
         """Write all of `data` over what is there, or past its end."""
+        ...
+
+    def write_new(self, file: Path, data: bytes) -> None:
+        """Make a file of `data`, synced; its name is not. As `create`, `write` and `sync`."""
         ...
 
     def rename(self, source: Path, target: Path) -> None: ...
@@ -78,11 +82,17 @@ class OsLogDisk(OsFlush):
     def write(self, file: Path, offset: int, data: bytes) -> None:
         descriptor = os.open(file, os.O_WRONLY | os.O_CLOEXEC)
         try:
-            rest = memoryview(data)
-            while rest:
-                written = os.pwrite(descriptor, rest, offset)
-                offset += written
-                rest = rest[written:]
+            _write_all(descriptor, offset, data)
+        finally:
+            os.close(descriptor)
+
+    def write_new(self, file: Path, data: bytes) -> None:
+        # One descriptor for all: where thousands are made, each call asks for the interpreter.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        descriptor = os.open(file, flags, FILE_MODE)
+        try:
+            _write_all(descriptor, 0, data)
+            sync_content(descriptor)
         finally:
             os.close(descriptor)
 
@@ -97,3 +107,11 @@ class OsLogDisk(OsFlush):
 
     def list_folder(self, folder: Path) -> Sequence[str]:
         return list_folder(folder)
+
+
+def _write_all(descriptor: int, offset: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        written = os.pwrite(descriptor, rest, offset)
+        offset += written
+        rest = rest[written:]

@@ -25,7 +25,7 @@ import msgspec
 from boomtown.actors.runtime.log_disk import LogDisk
 from boomtown.actors.runtime.log_recovery import empty_segment, make_segment
 from boomtown.actors.runtime.log_segments import SegmentBook, SegmentFile
-from boomtown.actors.runtime.template_files import TemplatePool
+from boomtown.actors.runtime.template_files import Template, TemplatePool
 from boomtown.limits import CommitLogLimits
 
 HALF_PERCENT = 50
@@ -37,7 +37,7 @@ class Upkeep(msgspec.Struct, frozen=True, kw_only=True):
     steps: Iterator[None]
     is_vital: bool
     spare: SegmentFile | None = None  # there is one more, when it has ended
-    templates: tuple[Path, ...] = ()
+    templates: tuple[Template, ...] = ()
     synced: tuple[Path, ...] = ()  # own logs, durable up to where the task began
     before_use_id: int | None = None  # the use that was active then
 
@@ -81,14 +81,15 @@ class LogUpkeep:
             steps = make_segment(self._disk, self._folder, made, self._limits)
             return Upkeep(steps=steps, is_vital=False, spare=made)
         if self._makes_files and self.pool.files_missing:
-            files = tuple(self.pool.next_file() for _ in range(self.pool.files_missing))
-            return Upkeep(steps=self._make_templates(files), is_vital=False, templates=files)
+            templates = tuple(self.pool.next_template() for _ in range(self.pool.files_missing))
+            steps = self._make_templates(templates)
+            return Upkeep(steps=steps, is_vital=False, templates=templates)
         return None
 
     def finish(self, task: Upkeep) -> list[Path]:
         """The task has ended well. Returns the logs that it let go of."""
-        for file in task.templates:
-            self.pool.keep(file)
+        for template in task.templates:
+            self.pool.keep(template)
         self.book.release(task.synced, before_use_id=task.before_use_id)
         if task.spare is not None:
             self.book.add_spare(task.spare)
@@ -113,9 +114,9 @@ class LogUpkeep:
         steps = empty_segment(self._disk, self._folder, spare, self._limits)
         return Upkeep(steps=steps, is_vital=True, spare=spare)
 
-    def _make_templates(self, files: tuple[Path, ...]) -> Iterator[None]:
-        for file in files:
-            yield from self.pool.make(file)
+    def _make_templates(self, templates: tuple[Template, ...]) -> Iterator[None]:
+        for template in templates:
+            yield from self.pool.make(template)
 
     def _sync(self, wal_paths: tuple[Path, ...]) -> Iterator[None]:
         for wal_path in wal_paths:

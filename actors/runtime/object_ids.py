@@ -10,6 +10,7 @@ import hashlib
 import hmac
 
 _BASE_BYTES = 16
+_HMAC_BLOCK_BYTES = 64  # RFC 2104, of SHA-256
 NAME_BYTES_MAX = 1024  # a longer name still addresses its object, and is not told to it
 
 
@@ -43,7 +44,10 @@ class IdMint:
     """Makes and checks the ids of one namespace."""
 
     def __init__(self, unique_key: str) -> None:
-        self._key = hashlib.sha256(unique_key.encode()).digest()
+        key = hashlib.sha256(unique_key.encode()).digest().ljust(_HMAC_BLOCK_BYTES, b"\0")
+        # An HMAC's two hashes once they have taken the key: `hmac.digest` begins anew each time.
+        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in key))
+        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in key))
 
     def from_name(self, name: str) -> DurableObjectId:
         """The id that this name always has in this namespace."""
@@ -71,4 +75,7 @@ class IdMint:
         return DurableObjectId((base + self._mac(base)[:_BASE_BYTES]).hex(), name=name)
 
     def _mac(self, data: bytes) -> bytes:
-        return hmac.digest(self._key, data, "sha256")
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(data)
+        outer.update(inner.digest())
+        return outer.digest()

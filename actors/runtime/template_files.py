@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import cast
 
 import apsw
+import msgspec
 
 from boomtown.actors.runtime.log_disk import LogDisk
 from boomtown.actors.runtime.sqlite_surface import SqliteConnection
@@ -49,12 +50,16 @@ def make_image(page_size: int) -> bytes:
     return bytes(image)
 
 
+class Template(msgspec.Struct, frozen=True):
+    """A new database and its log, under names that no others have had."""
+
+    file: Path
+    log: Path
+
+
 def write_template(disk: LogDisk, file: Path, image: bytes) -> Iterator[None]:
     """Make `file`, whole and synced; its name is not."""
-    disk.create(file)
-    disk.write(file, 0, image)
-    yield
-    disk.sync(file)
+    disk.write_new(file, image)
     yield
 
 
@@ -68,7 +73,7 @@ class TemplatePool:
         self._image = make_image(page_size)
         self._files_max = files_max
         self._numbers = itertools.count(1)
-        self._ready: deque[Path] = deque()
+        self._ready: deque[Template] = deque()
         self._wanted = 0
 
     def take(self, target: Path, log: Path) -> None:
@@ -76,17 +81,17 @@ class TemplatePool:
         where it is not there. Raises OSError."""
         self._wanted = min(self._files_max, self._wanted + 1)
         if self._ready:
-            file = self._ready.popleft()
+            template = self._ready.popleft()
         else:
-            file = self.next_file()
-            for _ in self.make(file):
+            template = self.next_template()
+            for _ in self.make(template):
                 pass
         try:
-            self._disk.rename(_log_of(file), log)
+            self._disk.rename(template.log, log)
         except FileNotFoundError:  # rarely: a class has 256 folders
             self._disk.make_folders(log.parent)
-            self._disk.rename(_log_of(file), log)
-        self._disk.rename(file, target)
+            self._disk.rename(template.log, log)
+        self._disk.rename(template.file, target)
 
     @property
     def files_missing(self) -> int:
@@ -94,19 +99,16 @@ class TemplatePool:
         missing = self._wanted - len(self._ready)
         return min(missing, FILES_AT_ONCE) if missing * _FEW > self._wanted else 0
 
-    def next_file(self) -> Path:
-        """A name that no file has had."""
-        return self._folder / f"{PREFIX}{next(self._numbers)}.sqlite"
+    def next_template(self) -> Template:
+        """Names, and nothing on the disk."""
+        name = f"{PREFIX}{next(self._numbers)}"
+        return Template(self._folder / f"{name}.sqlite", self._folder / f"{name}.log")
 
-    def make(self, file: Path) -> Iterator[None]:
-        """Write one file and its log, in any thread."""
-        self._disk.create(_log_of(file))
-        yield from write_template(self._disk, file, self._image)
+    def make(self, template: Template) -> Iterator[None]:
+        """Write one, in any thread."""
+        self._disk.create(template.log)
+        yield from write_template(self._disk, template.file, self._image)
 
-    def keep(self, file: Path) -> None:
-        """A file that `make` has made."""
-        self._ready.append(file)
-
-
-def _log_of(file: Path) -> Path:
-    return file.with_suffix(".log")
+    def keep(self, template: Template) -> None:
+        """One that `make` has made."""
+        self._ready.append(template)

@@ -31,6 +31,11 @@ class SimulatedLogDisk(DiskFlush):
     def write(self, file: Path, offset: int, data: bytes) -> None:
         self.disk.write(str(file), offset, data)
 
+    def write_new(self, file: Path, data: bytes) -> None:
+        self.create(file)
+        self.write(file, 0, data)
+        self.sync(file)
+
     def rename(self, source: Path, target: Path) -> None:
         self.disk.rename(str(source), str(target))
 

@@ -30,12 +30,12 @@ class Pool:
 
     def fill(self) -> int:
         """As the upkeep does; how many files it made."""
-        files = [self.pool.next_file() for _ in range(self.pool.files_missing)]
-        for file in files:
-            for _ in self.pool.make(file):
+        templates = [self.pool.next_template() for _ in range(self.pool.files_missing)]
+        for template in templates:
+            for _ in self.pool.make(template):
                 pass
-            self.pool.keep(file)
-        return len(files)
+            self.pool.keep(template)
+        return len(templates)
 
 
 def test_a_new_database_comes_with_its_folder_and_an_empty_log(tmp_path: Path) -> None:
