@@ -86,7 +86,9 @@ class DatabaseOptions(msgspec.Struct, frozen=True, kw_only=True):
     remove_file: Callable[[Path], None] = remove_file
     # Puts a new database and its log where there is none; None: SQLite makes both, slowly.
     make_missing: Callable[[Path, Path], None] | None = None
-    statements_cached: int = 100
+    # Of those that are used: a town at work has some 190, and a cache that is too small by half
+    # compiled each fourth anew. They take 0.5 MB with 100, 0.7 MB with all.
+    statements_cached: int = 250
 
 
 def database_path(data_dir: Path, key: ObjectKey) -> Path:

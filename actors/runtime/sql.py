@@ -46,7 +46,7 @@ Binding = SqlValue | bytearray | memoryview
 _BUFFERS = (bytearray, memoryview)
 
 # Their texts are kept, and a server holds many objects; as many as the statement cache has.
-KNOWN_TEXTS_MAX = 100
+KNOWN_TEXTS_MAX = 250
 _SELECT = re.compile(r"\s*select\b", re.IGNORECASE)
 # Run once in an object's life in memory, and compiled anew after each other one of them: kept,
 # each would take some 2 KiB.

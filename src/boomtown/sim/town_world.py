@@ -367,7 +367,7 @@ class TownWorld:
         self.checks += 1
         if self._unhandled:
             raise Violated("unhandled error", self._unhandled[0])
-        rows = self.rows_of.find_rows(disk)
+        rows = self.rows_of.find_rows(disk, is_final=is_final)
         evidence = Evidence(
             rows=rows,
             acknowledged=tuple((entry.kind, entry.subject) for entry in self.ledger.entries),

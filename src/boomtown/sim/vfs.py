@@ -172,10 +172,10 @@ class SimulatedFile:
 
 
 class MemoryFile:
-    """A file that is on no disk: a temporary one of SQLite, or the image of another."""
+    """A file that is on no disk, as SQLite's temporary ones."""
 
-    def __init__(self, content: bytes = b"") -> None:
-        self._content = bytearray(content)
+    def __init__(self) -> None:
+        self._content = bytearray()
 
     def xRead(self, amount: int, offset: int) -> bytes:
         return bytes(self._content[offset : offset + amount])

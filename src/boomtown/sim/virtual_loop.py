@@ -325,12 +325,12 @@ class _OrderedTimer(asyncio.TimerHandle):
         place: int,
     ) -> None:
         super().__init__(when, callback, args, loop, context)
-        self._place = place
+        self._due = (when, place)
         self._scheduled = True  # in the loop's heap; the loop counts those that are cancelled
 
     def __lt__(self, other: object) -> bool:
         assert isinstance(other, _OrderedTimer)
-        return (self.when(), self._place) < (other.when(), other._place)
+        return self._due < other._due
 
 
 class VirtualClock:

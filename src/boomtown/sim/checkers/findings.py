@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
+from typing import NamedTuple
 
+from boomtown.container_sim.sim_repositories import SimRepositories
 from boomtown.sim.checkers.bodies import BodyLife
 from boomtown.sim.checkers.evidence import Evidence
 from boomtown.sim.checkers.town_rows import Row
@@ -202,6 +205,7 @@ def merged_once(evidence: Evidence) -> str | None:
         return None
     repositories, origin = evidence.repositories, evidence.repositories.origins[evidence.origin_url]
     reviews = {row["bead_id"]: row for row in evidence.rows.tables["reviews"]}
+    histories: dict[str, _History] = {}  # by branch
     for bead in evidence.rows.tables["beads"]:
         review = reviews.get(bead["bead_id"])
         if review is None or bead["status"] != "closed" or review["merge_commit"] is None:
@@ -210,16 +214,29 @@ def merged_once(evidence: Evidence) -> str | None:
         head = origin.branches.get(target)
         if head is None:
             return f"review {bead['bead_id']} is closed and origin has no {target}"
-        message = f"Merge {branch} into {target}"
-        history = [repositories.get_commit(commit) for commit in repositories.ancestors(head)]
-        merges = sum(1 for commit in history if commit.message == message)
+        if target not in histories:
+            histories[target] = _history(repositories, head)
+        merges = histories[target].messages[f"Merge {branch} into {target}"]
         if merges > 1:
             return f"{branch} was merged {merges} times into {target}"
         if not repositories.has_commit(review["merge_commit"]):
             return f"review {bead['bead_id']} names commit {review['merge_commit']}, which is none"
-        if not repositories.is_ancestor(review["merge_commit"], head):
+        if review["merge_commit"] not in histories[target].commits:
             return f"review {bead['bead_id']} is closed, and its merge is not in {target}"
     return None
+
+
+class _History(NamedTuple):
+    """What a head descends from, and how often each message was said there."""
+
+    commits: frozenset[str]
+    messages: Counter[str]
+
+
+def _history(repositories: SimRepositories, head: str) -> _History:
+    commits = repositories.ancestors(head)
+    messages = Counter(repositories.get_commit(commit).message for commit in commits)
+    return _History(frozenset(commits), messages)
 
 
 def alarm_is_set(evidence: Evidence) -> str | None:
