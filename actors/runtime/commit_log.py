@@ -4,10 +4,11 @@ Theory of operation. A commit is in the page cache, at the end of its database's
 log, when it is submitted. Commits that wait are taken as one batch by the flusher (log_writer.py),
 which copies the new bytes of all of them to the commit log with one write and one sync; while it
 works, new commits gather in the next batch. Then the promises are kept, in the order of
-submission. The bytes are read on the loop's thread where that is no more than a look into the
-page cache: a flusher that needs the interpreter for each of a hundred reads gets in its way. A
-power cut may leave the databases' own logs in any state: the next start writes them anew from the
-commit log (log_recovery.py).
+submission. A batch begins when the one before it has ended, or in the next pass of the loop, or in
+the same when many commits wait. The bytes are read on the loop's thread where that is no more
+than a look into the page cache: a flusher that needs the interpreter for each of a hundred reads
+gets in its way. A power cut may leave the databases' own logs in any state: the next start writes
+them anew from the commit log (log_recovery.py).
 
 Alarm indexes stand in the log too, and before the objects in each batch: a log that ends early
 then still has every index that an object's commit relies on, and an alarm costs no sync of its own.
@@ -110,6 +111,7 @@ class LogCommitPath:
         flusher: StepRunner,
         upkeeper: StepRunner,
         wal_bytes_kept_max: int,
+        batch_commits_waiting_max: int,
         instrument: Instrument,
         on_broken: Callable[[DurableObjectError], None],
     ) -> None:
@@ -121,11 +123,13 @@ class LogCommitPath:
         self._flusher = flusher
         self._upkeeper = upkeeper
         self._wal_bytes_kept_max = wal_bytes_kept_max
+        self._batch_commits_waiting_max = batch_commits_waiting_max
         self._instrument = instrument
         self._on_broken = on_broken
         self._next = _Batch()
         self._closed: dict[Path, None] = {}  # logs of closed databases that the writer knows
-        self._is_under_way = False  # or about to be: at most one batch
+        self._is_due = False  # a batch is to begin in the loop's next pass
+        self._is_under_way = False  # at most one batch
         self._is_tended = False  # at most one task of the upkeep
         self._waits_for_segment = False  # a batch that is under way
         self._begins_segment = False  # in the next batch
@@ -159,7 +163,11 @@ class LogCommitPath:
         if self._next.forgotten:
             self._next.forgotten.pop(commit.wal_path, None)
         self._next.waiters.append(_Waiter(commit, durable))
-        self._start_soon()
+        is_large = len(self._next.waiters) >= self._batch_commits_waiting_max
+        if is_large and not self._is_under_way:
+            self._start()  # the flusher's time is the loop's, too
+        else:
+            self._start_soon()
         return durable
 
     def run_checkpoint(
@@ -191,7 +199,7 @@ class LogCommitPath:
 
     async def settle(self) -> None:
         """Return when everything submitted is durable and nothing is under way."""
-        while self._is_under_way or self._is_tended:
+        while self._is_due or self._is_under_way or self._is_tended:
             if self._idle is None:
                 self._idle = asyncio.get_running_loop().create_future()
             await asyncio.shield(self._idle)
@@ -207,12 +215,17 @@ class LogCommitPath:
     # The flusher.
 
     def _start_soon(self) -> None:
-        if not self._is_under_way:
-            self._is_under_way = True
+        if not self._is_under_way and not self._is_due:
+            self._is_due = True
             # A pass later, so that every turn of this pass shares the batch.
-            asyncio.get_running_loop().call_soon(self._start)
+            asyncio.get_running_loop().call_soon(self._start_due)
+
+    def _start_due(self) -> None:
+        if self._is_due:  # else it has begun meanwhile
+            self._start()
 
     def _start(self) -> None:
+        self._is_due, self._is_under_way = False, True
         if self._broken is None and self._book.active is None:
             self._waits_for_segment = True
             self._tend()
@@ -292,35 +305,34 @@ class LogCommitPath:
         self._book.release(outcome.released, before_use_id=None)
         self._forget(outcome.released)
         self._upkeep.fill_percent = outcome.fill_percent
-        is_put_off = outcome.is_full and self._broken is None
-        self._complete(batch, outcome)
-        if is_put_off:
-            self._next.jobs[:0] = batch.jobs
-        else:
-            for job in batch.jobs:
-                _finish_job(job)
+        if outcome.is_full and self._broken is None:
+            self._put_off(batch, outcome)
         self._is_under_way = False
         if self._next.waiters or self._next.jobs:
-            self._start_soon()
+            self._start()  # first of all: the flusher works while replies leave
+        self._complete(batch, outcome)
         self._tend()
         self._note_idle()
 
-    def _complete(self, batch: _Batch, outcome: WriteOutcome) -> None:
-        """Release who waited; commits that found no room go first in the next batch."""
-        if self._broken is not None:
-            for waiter in batch.waiters:
-                waiter.durable.reject(self._broken.copy())
-            return
+    def _put_off(self, batch: _Batch, outcome: WriteOutcome) -> None:
+        """What found no room goes first in the next batch, and all jobs, which come after it."""
+        left = {commit.wal_path for commit in outcome.left}  # membership only
         waiters = batch.waiters
-        if outcome.left:
-            left = {commit.wal_path for commit in outcome.left}  # membership only
-            put_off = [waiter for waiter in waiters if waiter.commit.wal_path in left]
-            waiters = [waiter for waiter in waiters if waiter.commit.wal_path not in left]
-            self._next.waiters[:0] = put_off
-        for waiter in waiters:
-            waiter.durable.resolve()
-        if waiters:
-            self._instrument.commits_synced(len(waiters), outcome.syncs)
+        self._next.waiters[:0] = [each for each in waiters if each.commit.wal_path in left]
+        batch.waiters = [each for each in waiters if each.commit.wal_path not in left]
+        self._next.jobs[:0], batch.jobs = batch.jobs, []
+
+    def _complete(self, batch: _Batch, outcome: WriteOutcome) -> None:
+        """Release who waited."""
+        for waiter in batch.waiters:
+            if self._broken is None:
+                waiter.durable.resolve()
+            else:
+                waiter.durable.reject(self._broken.copy())
+        for job in batch.jobs:
+            _finish_job(job)
+        if batch.waiters and self._broken is None:
+            self._instrument.commits_synced(len(batch.waiters), outcome.syncs)
 
     # The upkeep.
 
@@ -369,7 +381,8 @@ class LogCommitPath:
         self._on_broken(self._broken)
 
     def _note_idle(self) -> None:
-        if self._idle is not None and not self._is_under_way and not self._is_tended:
+        is_busy = self._is_due or self._is_under_way or self._is_tended
+        if self._idle is not None and not is_busy:
             self._idle.set_result(None)
             self._idle = None
 

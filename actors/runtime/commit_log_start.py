@@ -70,6 +70,7 @@ async def start_log(
         flusher=parts.flusher,
         upkeeper=parts.upkeeper,
         wal_bytes_kept_max=limits.wal_bytes_kept_max,
+        batch_commits_waiting_max=limits.batch_commits_waiting_max,
         instrument=instrument,
         on_broken=on_broken,
     )

@@ -16,6 +16,8 @@ class CommitLogLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     segments_max: int = 16  # 64 MB in all, which a recovery reads in a second or two
     # A longer range is synced in the object's own log: writing it twice costs more than a sync.
     record_bytes_max: int = 256 * 1024
+    # So many commits of one pass of the loop do not wait for its end, where the flusher is at rest.
+    batch_commits_waiting_max: int = 32
     wal_bytes_kept_max: int = 64 * 1024  # an object that is closed with more is checkpointed
     # Ready for new objects, as many as were wanted so far. 256 last a fifth of a second.
     template_files_max: int = 256

@@ -46,6 +46,7 @@ LIMITS = CommitLogLimits(
     segment_bytes=16_384,
     segments_max=3,
     record_bytes_max=9_000,
+    batch_commits_waiting_max=2,
     wal_bytes_kept_max=12_000,
     template_files_max=2,
     name_bytes_max=256,
