@@ -10,7 +10,12 @@ import pytest
 from boomtown.container_sim.sim_repositories import SimRepositories
 from boomtown.sim.checkers.bodies import BodyLife
 from boomtown.sim.checkers.evidence import Evidence
-from boomtown.sim.checkers.findings import body_is_its_own, feed_is_kept, verdict_was_said
+from boomtown.sim.checkers.findings import (
+    body_is_its_own,
+    feed_is_kept,
+    nothing_raised,
+    verdict_was_said,
+)
 from boomtown.sim.checkers.town_rows import TownRows
 
 MINE, OTHERS = "s1", "s2"
@@ -103,3 +108,22 @@ BOTH = ((1, "bead.created b"), (2, "agent.created a"))
 )
 def test_a_reader_of_the_feed_hears_each_change_once(evidence: Evidence, *, is_wrong: bool) -> None:
     assert (feed_is_kept(evidence) is not None) is is_wrong
+
+
+@pytest.mark.parametrize(
+    ("counters", "is_wrong"),
+    [
+        pytest.param({}, False, id="nothing was counted"),
+        pytest.param({"ticks": 9, "actions.dropped": 2}, False, id="what is not a fault"),
+        pytest.param({"ticks": 9, "phases.failed": 1}, True, id="a phase that raised"),
+        pytest.param({"actions.failed": 2}, True, id="an action that raised"),
+    ],
+)
+def test_a_tick_that_passed_over_a_fault_is_found(
+    counters: dict[str, int], *, is_wrong: bool
+) -> None:
+    table = [{"name": name, "value": value} for name, value in counters.items()]
+    tables = {"counters": table}
+    rows = TownRows(object_id="t", tables=tables, alarm_at_ms=None, indexed_at_ms=None)
+    evidence = msgspec.structs.replace(evidence_of(), rows=rows)
+    assert (nothing_raised(evidence) is not None) is is_wrong

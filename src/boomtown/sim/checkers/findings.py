@@ -15,6 +15,7 @@ Checker = Callable[[Evidence], str | None]
 
 # How late a town's alarm may be set: its slowest period.
 ALARM_MS_MAX = 300_000
+NEVER_COUNTED = ("phases.failed", "actions.failed")
 LIVE_REVIEW = ("open", "in_progress")
 
 Edges = dict[str, tuple[str, ...]]  # from -> where to
@@ -279,6 +280,18 @@ def feed_is_kept(evidence: Evidence) -> str | None:
     return None
 
 
+def nothing_raised(evidence: Evidence) -> str | None:
+    """No phase of a tick and no action failed by a fault of the town's own. A tick passes over
+    such a thing and goes on, so that nothing else would tell."""
+    if evidence.rows is None:
+        return None
+    counts = {row["name"]: row["value"] for row in evidence.rows.tables["counters"]}
+    for name in NEVER_COUNTED:
+        if counts.get(name, 0):
+            return f"the town counts {counts[name]} x {name}"
+    return None
+
+
 def everything_came_to_rest(evidence: Evidence) -> str | None:
     """After the quiet phase every bead is final, or an escalation says why it waits."""
     rows = evidence.rows
@@ -314,6 +327,7 @@ CHECKERS: tuple[tuple[str, Checker], ...] = (
     ("merge", merged_once),
     ("lost alarm", alarm_is_set),
     ("feed", feed_is_kept),
+    ("raised", nothing_raised),
     ("no rest", everything_came_to_rest),
 )
 

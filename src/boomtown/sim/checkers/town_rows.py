@@ -25,6 +25,7 @@ TABLES = {
     "bead_dependencies": EVERY_COLUMN,
     "bead_events": "seq, bead_id, event_type, old_value, new_value",
     "beads": EVERY_COLUMN,
+    "counters": "name, value",
     "effects": "effect_id, kind, session_id",
     "escalations": EVERY_COLUMN,
     "feed_log": "seq, topic, entity_id",
