@@ -41,6 +41,7 @@ RANKS = {
     "boomtown.data_directory": 7,
     "boomtown.event_loop": 7,
     "boomtown.open_files": 7,
+    "boomtown.freed_memory": 7,
     "boomtown.compose": 7,
     "boomtown.cli": 7,
     "boomtown.demo": 7,

@@ -24,7 +24,7 @@ import psutil
 
 from boomtown.actors import Durability, DurableObject, Host
 from boomtown.actors.runtime.inspection import ObjectInspector
-from boomtown.actors.runtime.ports import CommitPathKind
+from boomtown.actors.runtime.ports import CommitPathKind, Instrument
 from boomtown.actors.town.commands import Caller, CallerKind, CommandRequest, ReportContainerGone
 from boomtown.actors.town.forge_access import ForgeAccess
 from boomtown.actors.town.owner import Owner
@@ -42,6 +42,7 @@ from boomtown.container_sim.model import InstanceGone
 from boomtown.data_directory import OPERATOR_KEY, SIGNING_KEY, DataDirectory
 from boomtown.entropy import Entropy, Secrets
 from boomtown.forge_accounts import ForgeAccounts
+from boomtown.freed_memory import FreedMemory, find_trim
 from boomtown.http.app import make_app
 from boomtown.http.services import (
     LOCAL_OWNER,
@@ -106,7 +107,9 @@ async def open_server(
         commands = await stack.enter_async_context(parts.make_commands())
         forges = parts.make_forges()
         stack.push_async_callback(forges.close)
-        host = parts.make_host(manager, commands, forges, classes)
+        memory = FreedMemory(clock, trim=find_trim())
+        stack.callback(memory.stop)
+        host = parts.make_host(manager, commands, forges, classes, memory)
         reports.host = host
         await stack.enter_async_context(host)
         await _ensure_operator_key(data, host)
@@ -199,6 +202,7 @@ class _Parts:
         commands: CommandContainers,
         forges: ForgeAccounts,
         classes: Mapping[str, type[DurableObject]],
+        instrument: Instrument,
     ) -> Host:
         return Host(
             classes={TOWN_CLASS: Town, OWNER_CLASS: Owner, **classes},
@@ -221,6 +225,7 @@ class _Parts:
             },
             services={"CONTAINERS": manager, "FORGES": forges.clients},
             containers=commands,
+            instrument=instrument,
         )
 
     def make_forges(self) -> ForgeAccounts:
