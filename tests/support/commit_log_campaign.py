@@ -87,7 +87,7 @@ def planted() -> Iterator[Line]:
         ("a found log's end is taken for logged", Plan(trusts_found_end=True), twice),
     ):
         yield swept(f"planted: {what}", plan, cuts, is_planted=True)
-    eager = Plan(seed=1, rounds=9, disk_of=EagerCheckpoint)
+    eager = Plan(seed=6, rounds=12, disk_of=EagerCheckpoint)
     yield aimed("planted: a recovery checkpoints first", eager, is_planted=True)
 
 
