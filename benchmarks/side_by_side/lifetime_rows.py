@@ -29,6 +29,7 @@ CLIENTS = 16
 EVICTED_S = 14  # after the last event an object is idle for 10 s, and found a second later
 MADE_PER_S = 200  # slower than either server makes objects
 ALARMS_S_MAX = 90
+IDLE_TICK_S = 300  # of a town with nothing to do (decisions 35)
 
 Open = Callable[[Path], AbstractContextManager[Server]]
 
@@ -196,7 +197,7 @@ def idle_town_rows(folder: Path, *, count: int) -> list[Row]:
         connection.close()
         pause(20)  # until they are evicted, and their first alarms are over
         before, began = cpu_s(server.pid), time.perf_counter()
-        pause(15)
+        pause(IDLE_TICK_S)  # in which each of them ticks once, wherever it began
         spent = (cpu_s(server.pid) - before) / (time.perf_counter() - began)
         return [
             Row(
