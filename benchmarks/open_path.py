@@ -142,8 +142,8 @@ async def measure(work: str, folder: Path, profile: cProfile.Profile | None) -> 
             await ask_all(host, "/incr")
             return watch.stop()
         await ask_all(host, "/incr")
+        due_at_s = time.time() + ALARM_IN_S
         if work == "alarm":
-            due_at_s = time.time() + ALARM_IN_S
             await ask_all(host, f"/wake?{due_at_s * 1e3:.0f}")
         if work == "evict":
             watch.start()

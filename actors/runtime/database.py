@@ -127,7 +127,7 @@ class Database:
             options.make_missing(path, self.wal_path)
         self.wal_generation: int = 1
         self.wal_end: int = 0
-        self._has_committed = False  # since it was opened
+        self.has_committed: bool = False  # since it was opened
         self.is_guarded: bool = False  # while a user's statement is compiled or stepped
         self.was_asked: bool = False  # the authoriser, about a user's statement
         self._vfs = options.vfs
@@ -219,7 +219,7 @@ class Database:
             log.xClose()
 
     def _note_commit(self, _: SqliteConnection, __: str, frames: int) -> int:
-        self._has_committed = True
+        self.has_committed = True
         self.wal_end = WAL_HEADER_BYTES + frames * (FRAME_HEADER_BYTES + self.page_size)
         return apsw.SQLITE_OK
 
@@ -314,7 +314,7 @@ class Database:
 
     def commit_of(self, key: ObjectKey) -> Commit:
         """What the log holds now, for the commit path."""
-        is_found = not self._has_committed
+        is_found = not self.has_committed
         return Commit(key, self.wal_path, self.wal_generation, self.wal_end, is_found)
 
     def checkpoint(self) -> bool:

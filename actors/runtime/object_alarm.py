@@ -33,6 +33,7 @@ import msgspec
 from boomtown.actors.runtime.database import Database
 from boomtown.actors.runtime.ports import AlarmRegistry, ObjectKey
 from boomtown.actors.runtime.promises import Promise
+from boomtown.actors.runtime.sqlite_surface import SqlRow
 from boomtown.actors.runtime.transactions import Transactions
 from boomtown.clock import Clock
 
@@ -106,13 +107,21 @@ class ObjectAlarm:
 
     def _read(self) -> _State:
         try:
-            has_table = self._database.has_table("_cf_METADATA")
-            rows = self._database.rows(READ_METADATA, (self._row,)) if has_table else []
+            rows = self._find_rows()
         except apsw.Error as error:
             raise self._transactions.translated(error) from error
         stored_ms = rows[0][0] if rows else None
         assert stored_ms is None or isinstance(stored_ms, int)
-        return _State(stored_ms, 0, False, has_table)
+        return _State(stored_ms, 0, False, rows is not None)
+
+    def _find_rows(self) -> list[SqlRow] | None:
+        """None where there is no table. It is not asked for first: a delivery finds it."""
+        try:
+            return self._database.rows(READ_METADATA, (self._row,))
+        except apsw.SQLError:
+            if self._database.has_table("_cf_METADATA"):
+                raise
+            return None
 
     def look(self) -> None:
         """Read the row if nobody has: it is about to be erased, and the index is to follow."""

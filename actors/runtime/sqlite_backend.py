@@ -16,6 +16,7 @@ import msgspec
 
 from boomtown.actors.runtime.alarm_index import WAKES_FILE, AlarmIndex, AlarmRow
 from boomtown.actors.runtime.alarm_scheduler import Abandon, AlarmScheduler, Deliver
+from boomtown.actors.runtime.closed_logs import ClosedLogs
 from boomtown.actors.runtime.commit_log import LogCommitPath
 from boomtown.actors.runtime.commit_log_start import CommitLogParts, recover_log, start_log
 from boomtown.actors.runtime.commit_path import FileCommitPath, FlushRunner
@@ -80,6 +81,7 @@ class SqliteBackend:
             instrument=instrument,
             on_broken=on_broken,
         )
+        self._closed_logs = ClosedLogs()
         self._indexes: dict[str, AlarmIndex] = {}
         self._callbacks: tuple[Deliver, Abandon] | None = None
         self._scheduler: AlarmScheduler | None = None
@@ -187,6 +189,7 @@ class SqliteBackend:
             commit_path=self._commit_path,
             alarms=self._scheduler,
             wakes=self._wake_scheduler,
+            closed_logs=self._closed_logs,
             has_alarm=has_alarm,
             clock=self._clock,
             limits=self._limits,
@@ -222,6 +225,7 @@ class SqliteBackend:
         is open. A crash leaves any part of the files; each is whole."""
         await self.stop_alarms()
         await self._close_indexes()
+        self._closed_logs = ClosedLogs()
         if self._log is not None and self._log_path is not None:
             # Emptied first: the next start would make the files again from it.
             await self._log_path.settle()

@@ -21,6 +21,7 @@ from typing import Any, Generic, TypeVar, overload
 import msgspec
 
 from boomtown.actors.runtime.bookmarks import Bookmarks
+from boomtown.actors.runtime.closed_logs import ClosedLogs
 from boomtown.actors.runtime.database import Database
 from boomtown.actors.runtime.instants import instant_ms
 from boomtown.actors.runtime.object_alarm import AlarmStart, MetadataRow, ObjectAlarm
@@ -72,6 +73,7 @@ class Storage:
         commit_path: CommitPath,
         alarms: AlarmRegistry,
         wakes: AlarmRegistry,
+        closed_logs: ClosedLogs,
         has_alarm: bool,
         clock: Clock,
         limits: RuntimeLimits,
@@ -79,6 +81,9 @@ class Storage:
         """`has_alarm`: whether the class has a handler, without which none may be set. `wakes`:
         the registry of when schedules wake the object."""
         self._database = database
+        self._key = key
+        self._closed_logs = closed_logs
+        self._ends_in_commit = False  # the log, as it was opened, and that commit is durable
         self._gate = gate
         self._commit_path = commit_path
         self._has_alarm = has_alarm
@@ -289,7 +294,9 @@ class Storage:
 
     def start(self) -> None:
         """Hold the first replies until what a killed process left in the log is durable."""
-        self._transactions.start()
+        closed_end = self._closed_logs.take(self._key)
+        self._ends_in_commit = closed_end == self._database.wal_end
+        self._transactions.start(is_durable=self._ends_in_commit)
 
     def commit(self) -> None:
         """Commit the turn's writes; harmless where there are none. Never raises: a commit that
@@ -344,6 +351,8 @@ class Storage:
             self._database.wal_path,
             checkpoint=self._database.checkpoint if is_whole else None,
         )
+        if is_whole and (self._ends_in_commit or self._database.has_committed):
+            self._closed_logs.note(self._key, self._database.wal_end)
 
 
 class Transaction:

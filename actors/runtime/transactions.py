@@ -103,9 +103,12 @@ class Transactions:
     def join_alarm(self, alarm: AlarmCommit) -> None:
         self._alarms.append(alarm)
 
-    def start(self) -> None:
-        """Hold the first replies until what an earlier process left in the log is durable."""
-        if self._database.wal_end > 0:
+    def start(self, *, is_durable: bool) -> None:
+        """Hold the first replies until what an earlier process left in the log is durable; with
+        `is_durable` it ends in a commit that is (closed_logs.py)."""
+        if is_durable:
+            self._submitted = (self._database.wal_generation, self._database.wal_end)
+        elif self._database.wal_end > 0:
             durable = self._submit()
             if durable is not None:
                 hold = Promise()

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
+from boomtown.actors.runtime.closed_logs import ClosedLogs
 from boomtown.actors.runtime.commit_path import FileCommitPath, FlushInline
 from boomtown.actors.runtime.database import Database, DatabaseOptions, database_path
 from boomtown.actors.runtime.ports import Durability, ObjectKey, SilentInstrument
@@ -120,6 +121,7 @@ class StorageBench:
         self.flush = RecordingFlush()
         self.registry = RecordingRegistry()
         self.wakes = RecordingRegistry()
+        self.closed_logs = ClosedLogs()
         self.path = FileCommitPath(
             flush=self.flush,
             runner=FlushInline(),
@@ -143,6 +145,7 @@ class StorageBench:
             commit_path=self.path,
             alarms=self.registry,
             wakes=self.wakes,
+            closed_logs=self.closed_logs,
             has_alarm=self._has_alarm,
             clock=self.clock,
             limits=self.limits,
