@@ -14,6 +14,8 @@ and removed; an alarm without a row cannot be, but for a file that was lost.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 from pathlib import Path
 
 import apsw
@@ -24,6 +26,8 @@ from boomtown.actors.runtime.ports import CommitPath, ObjectKey
 from boomtown.actors.runtime.promises import Promise
 from boomtown.actors.runtime.runtime_errors import DurableObjectError
 from boomtown.limits import RuntimeLimits
+
+log = logging.getLogger(__name__)
 
 _CREATE = (
     "CREATE TABLE IF NOT EXISTS _cf_ALARM (object_id TEXT PRIMARY KEY,"
@@ -48,7 +52,7 @@ class AlarmRow(msgspec.Struct, frozen=True):
 
 class _Change(msgspec.Struct, frozen=True):
     object_id: str
-    at_ms: int | None
+    at_ms: int
     name: str | None
     durable: Promise
 
@@ -79,6 +83,7 @@ class AlarmIndex:
         self._wal_bytes_step = limits.wal_bytes_checkpoint
         self._wal_bytes_due = limits.wal_bytes_checkpoint
         self._kept_back: list[_Change] | None = None  # while a checkpoint runs
+        self._removals: dict[str, None] = {}  # rows that are to go, after what is kept back
         path = data_dir / "actors" / class_name / file_name
         self._database = Database(path, options, limits)
         try:
@@ -90,6 +95,7 @@ class AlarmIndex:
 
     def rows(self) -> list[AlarmRow]:
         """All alarms, the earliest first."""
+        self._remove()
         found: list[AlarmRow] = []
         for object_id, scheduled_at_ms, name in self._database.rows(_ALL):
             assert isinstance(object_id, str)
@@ -98,28 +104,55 @@ class AlarmIndex:
             found.append(AlarmRow(ObjectKey(self._class_name, object_id), scheduled_at_ms, name))
         return found
 
-    def set(self, object_id: str, name: str | None, at_ms: int | None) -> Promise | None:
-        """Write, move or (None) remove a row. The promise is kept when that is durable, None
-        where nobody need wait. Raises DurableObjectError where it cannot be written."""
+    def set(self, object_id: str, name: str | None, at_ms: int) -> Promise | None:
+        """Write or move a row. The promise is kept when that is durable, None where nobody need
+        wait. Raises DurableObjectError where it cannot be written."""
+        self._removals.pop(object_id, None)
         if self._kept_back is not None:
             durable = Promise()
             self._kept_back.append(_Change(object_id, at_ms, name, durable))
             return durable
         written = self._write(object_id, name, at_ms)
+        self._checkpoint_when_due()
+        return written
+
+    def remove(self, object_id: str) -> None:
+        """Have the row go soon. One that cannot be removed stays, and is turned away when it
+        rings."""
+        if not self._removals:
+            asyncio.get_running_loop().call_soon(self._remove)
+        self._removals[object_id] = None
+
+    def _remove(self) -> None:
+        if not self._removals or self._kept_back is not None:
+            return  # the checkpoint's end comes here
+        removals, self._removals = self._removals, {}
+        run = self._database.run
+        try:
+            run("BEGIN IMMEDIATE")
+            for object_id in removals:
+                run(_REMOVE, (object_id,))
+            run("COMMIT")
+        except apsw.Error as error:
+            log.warning("alarm_rows_stay class=%s error=%s", self._class_name, sql_error(error))
+            if self._database.is_in_transaction:
+                with contextlib.suppress(apsw.Error):  # then SQLite has rolled back
+                    run("ROLLBACK")
+            return
+        self._commit_path.submit(self._database.commit_of(self._key))
+        self._checkpoint_when_due()
+
+    def _checkpoint_when_due(self) -> None:
         if self._database.wal_end >= self._wal_bytes_due:
             self._kept_back = []
             checkpointed = self._commit_path.run_checkpoint(
                 self._database.checkpoint, self._database.wal_path
             )
             checkpointed.add_done_callback(self._end_checkpoint)
-        return written
 
-    def _write(self, object_id: str, name: str | None, at_ms: int | None) -> Promise | None:
+    def _write(self, object_id: str, name: str | None, at_ms: int) -> Promise | None:
         try:
-            if at_ms is None:
-                self._database.run(_REMOVE, (object_id,))
-            else:
-                self._database.run(_SET, (object_id, at_ms, name))
+            self._database.run(_SET, (object_id, at_ms, name))
         except apsw.Error as error:
             raise DurableObjectError(
                 f"The alarm index of {self._class_name} cannot be written: {sql_error(error)}"
@@ -138,9 +171,11 @@ class AlarmIndex:
                 change.durable.reject(error)
                 continue
             _follow(change.durable, durable)
+        self._remove()
 
     async def aclose(self) -> None:
         """Close the file, once everything is durable."""
+        self._remove()
         await self._commit_path.close_database(
             self._database.close,
             self._database.wal_path,

@@ -109,7 +109,11 @@ class AlarmScheduler:
             # The row says so already; it is to stay when the delivery has ended.
             entry.queued = _Queued(at_ms)
             return None
-        durable = self._indexes[key.class_name].set(key.object_id, name, at_ms)
+        index, durable = self._indexes[key.class_name], None
+        if at_ms is None:
+            index.remove(key.object_id)
+        else:
+            durable = index.set(key.object_id, name, at_ms)
         if entry is not None and entry.is_running:
             entry.queued = _Queued(at_ms)
             entry.name = name if name is not None else entry.name
@@ -222,7 +226,7 @@ class AlarmScheduler:
         queued = entry.queued
         if queued is None:
             # The object did not change its alarm: the row is the one that was delivered.
-            self._indexes[entry.key.class_name].set(entry.key.object_id, None, None)
+            self._indexes[entry.key.class_name].remove(entry.key.object_id)
         elif queued.at_ms is not None:
             self._add(entry.key, entry.name, queued.at_ms)
 

@@ -124,9 +124,9 @@ class ForgetfulBackend(SqliteBackend):
         async def forget_and_deliver(
             key: ObjectKey, name: str | None, scheduled_at_ms: int, retry_count: int
         ) -> AlarmOutcome:
-            forgotten = self._indexes[key.class_name].set(key.object_id, None, None)
-            if forgotten is not None:
-                await forgotten
+            index = self._indexes[key.class_name]
+            index.remove(key.object_id)
+            index.rows()  # which takes it away at once
             return await deliver(key, name, scheduled_at_ms, retry_count)
 
         super().serve_alarms(forget_and_deliver, abandon)
