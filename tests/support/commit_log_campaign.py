@@ -75,6 +75,7 @@ def planted() -> Iterator[Line]:
     """Each fault of commit-log.md 3."""
     once = SweepPlan(patterns=2, every=3)
     twice = SweepPlan(patterns=2, first_ends=6, every=4)
+    often = SweepPlan(patterns=2, first_ends=12, every=4)
     large = Plan(disk_of=UnsyncedOwnLogs, limits=NOTHING_LARGE, rounds=10)
     kept = Plan(disk_of=UnsyncedOwnLogs, limits=NOTHING_EMPTIED, rounds=2)
     for what, plan, cuts in (
@@ -83,7 +84,7 @@ def planted() -> Iterator[Line]:
         ("segments are emptied without a sync of the own logs", large, once),
         ("templates are written in place", Plan(disk_of=TemplateInPlace), once),
         ("uses of a segment are not told apart", Plan(disk_of=UsesAlike, rounds=8), once),
-        ("no sync of an own log at its first opening", kept, twice),
+        ("no sync of an own log at its first opening", kept, often),
         ("a found log's end is taken for logged", Plan(trusts_found_end=True), twice),
     ):
         yield swept(f"planted: {what}", plan, cuts, is_planted=True)
