@@ -45,13 +45,15 @@ _APPEND = (
     " created_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _FORGET_SESSION = "DELETE FROM feed_log WHERE session_id = ?"
-_OLDEST = "SELECT min(seq) FROM feed_log"
+_ENDS = (
+    f"SELECT (SELECT min(seq) FROM feed_log), ({_HEAD}),"
+    " (SELECT min(seq) FROM feed_cursors WHERE updated_at_ms > ?)"
+)
 # The instant stands behind the payload: only rows that may go are looked at, and one more.
 _FIRST_KEPT = (
     "SELECT seq FROM feed_log WHERE seq > ? AND seq <= ? AND created_at_ms >= ?"
     " ORDER BY seq LIMIT 1"
 )
-_HELD_BACK = "SELECT min(seq) FROM feed_cursors WHERE updated_at_ms > ?"
 _PRUNE = "DELETE FROM feed_log WHERE seq <= ?"
 _KEEP_PRUNED = "UPDATE feed_state SET pruned_seq = ? WHERE pruned_seq < ?"
 _FACTS = (
@@ -147,11 +149,11 @@ def prune_feed(tx: TownTransaction) -> int:
     """Let go of the oldest rows that nobody needs, at most `feed_prune_rows_max`; answers the
     number up to which they are gone. A row is needed until every older one may go."""
     limits = tx.limits
-    oldest = _find_number(tx, _OLDEST)
+    ends = tx.find_row(_ENDS, tx.now_ms - limits.feed_cursor_in_use_ms)
+    assert ends is not None
+    oldest, head, held_at = ends  # the cursor that is furthest behind, of those in use
     if oldest is None:
         return pruned_seq(tx)
-    head = head_of(tx)
-    held_at = _find_number(tx, _HELD_BACK, tx.now_ms - limits.feed_cursor_in_use_ms)
     # Counted by number, not by row: gaps are few, and this costs nothing.
     bound = min(head if held_at is None else held_at, oldest + limits.feed_prune_rows_max - 1)
     crowded_out = min(head - limits.feed_rows_max, bound)

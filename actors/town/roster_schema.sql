@@ -61,3 +61,4 @@ CREATE TABLE roster_log (                          -- who did what to whom, and 
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX roster_log_by_agent ON roster_log (agent_id, created_at_ms, entry_id);
+CREATE INDEX roster_log_by_session ON roster_log (session_id) WHERE session_id IS NOT NULL;

@@ -200,7 +200,8 @@ CREATE UNIQUE INDEX one_running_review_per_rig ON sessions (rig_id)
     WHERE kind = 'review' AND state != 'ended';
 CREATE INDEX sessions_by_bead ON sessions (bead_id, claimed_at_ms);
 CREATE INDEX sessions_by_subject ON sessions (subject, kind);
-CREATE INDEX sessions_by_end ON sessions (ended_at_ms, end_reason, bead_id) WHERE state = 'ended';
+CREATE INDEX sessions_by_end ON sessions (ended_at_ms, end_reason, bead_id, ended_by)
+    WHERE state = 'ended';
 
 CREATE TABLE inbox (
     seq                 INTEGER PRIMARY KEY AUTOINCREMENT, -- the order of application

@@ -95,13 +95,15 @@ _LINGERING = (
     "SELECT session_id FROM sessions JOIN agents USING (agent_id) WHERE state != 'ended'"
     " AND employment = 'offboarded' ORDER BY session_id"
 )
-_UNLOGGED = (
+_UNLOGGED_SESSIONS = (
     "SELECT session_id, ended_at_ms FROM sessions WHERE state = 'ended' AND ended_at_ms >= ?"
     " AND ended_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM roster_log"
-    " WHERE roster_log.session_id = sessions.session_id)"
-    " UNION ALL SELECT agent_id, offboarded_at_ms FROM agents WHERE employment = 'offboarded'"
+    " WHERE roster_log.session_id = sessions.session_id) ORDER BY ended_at_ms, session_id"
+)
+_UNLOGGED_AGENTS = (
+    "SELECT agent_id, offboarded_at_ms FROM agents WHERE employment = 'offboarded'"
     " AND offboarded_at_ms >= ? AND NOT EXISTS (SELECT 1 FROM roster_log"
-    " WHERE roster_log.agent_id = agents.agent_id AND verb = 'offboarded') ORDER BY 1"
+    " WHERE roster_log.agent_id = agents.agent_id AND verb = 'offboarded') ORDER BY agent_id"
 )
 _LIST_LOG = f"{ROSTER_LOG.select} WHERE agent_id = ? ORDER BY created_at_ms, entry_id"
 _LIST_REVIEWED = (
@@ -183,7 +185,10 @@ def read_endings(tx: TownTransaction) -> EndingFacts:
     since_ms = tx.now_ms - _ENDINGS_LOOKED_AT_MS
     lingering = tx.recall(Part.LINGERING, lambda: tx.rows(_LINGERING))
     # What is remembered may go further back.
-    unlogged = tx.recall(Part.UNLOGGED, lambda: tx.rows(_UNLOGGED, since_ms, since_ms))
+    unlogged = tx.recall(
+        Part.UNLOGGED,
+        lambda: sorted(tx.rows(_UNLOGGED_SESSIONS, since_ms) + tx.rows(_UNLOGGED_AGENTS, since_ms)),
+    )
     return EndingFacts(
         lingering=tuple(str(row[0]) for row in lingering),
         unlogged=tuple(str(subject) for subject, at_ms in unlogged if at_ms >= since_ms),

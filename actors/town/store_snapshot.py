@@ -41,20 +41,18 @@ from boomtown.wire import encode_json_text
 
 # The live beads that rules go through, then what they touch: their blockers, what they are
 # about, the issues of live convoys, the reviews of live sources, the beads of live sessions.
-_LIVE = (
-    "SELECT bead_id FROM beads WHERE type IN ('issue', 'merge_request', 'convoy')"
-    " AND status IN ('open', 'in_progress', 'in_review')"
-)
-_LIST_SEEN = f"""
+# CROSS: from the live ones to their edges, however many edges history has.
+_LIST_SEEN = """
 SELECT bead_id FROM (
-    WITH live AS ({_LIVE})
+    WITH live AS MATERIALIZED (
+        SELECT bead_id, subject FROM beads WHERE type IN ('issue', 'merge_request', 'convoy')
+            AND status IN ('open', 'in_progress', 'in_review')
+    )
     SELECT bead_id FROM live
-    UNION SELECT depends_on_bead_id FROM bead_dependencies
-        WHERE bead_id IN (SELECT bead_id FROM live)
-    UNION SELECT bead_id FROM bead_dependencies
-        WHERE type = 'tracks' AND depends_on_bead_id IN (SELECT bead_id FROM live)
-    UNION SELECT subject FROM beads
-        WHERE subject IS NOT NULL AND bead_id IN (SELECT bead_id FROM live)
+    UNION SELECT depends_on_bead_id FROM live CROSS JOIN bead_dependencies USING (bead_id)
+    UNION SELECT edge.bead_id FROM live CROSS JOIN bead_dependencies edge
+        ON edge.depends_on_bead_id = live.bead_id AND edge.type = 'tracks'
+    UNION SELECT subject FROM live WHERE subject IS NOT NULL
     UNION SELECT bead_id FROM sessions WHERE state != 'ended'
 ) ORDER BY bead_id
 """
@@ -107,6 +105,17 @@ class _LiveBeads(msgspec.Struct, frozen=True, kw_only=True):
     convoy_of: dict[BeadId, BeadId]
 
 
+_NO_BEADS = _LiveBeads(
+    beads={},
+    dependencies=(),
+    reviews={},
+    reviews_of={},
+    blockers={},
+    tracked={},
+    convoy_of={},
+)
+
+
 class _Escalations(msgspec.Struct, frozen=True, kw_only=True):
     live: dict[str, Escalation]
     closed_keys: frozenset[str]
@@ -153,7 +162,10 @@ def read_snapshot(tx: TownTransaction) -> Snapshot:
 
 
 def _read_live_beads(tx: TownTransaction) -> _LiveBeads:
-    seen = encode_json_text([bead_id for (bead_id,) in tx.rows(_LIST_SEEN)])
+    found = [bead_id for (bead_id,) in tx.rows(_LIST_SEEN)]
+    if not found:
+        return _NO_BEADS
+    seen = encode_json_text(found)
     beads = {bead.bead_id: bead for bead in BEADS.list_where(tx, _LIST_BEADS, seen)}
     dependencies = tuple(
         Dependency(bead_id=bead_id, depends_on_bead_id=target, type=DependencyType(edge))

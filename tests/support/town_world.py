@@ -90,24 +90,7 @@ class PlainTokens:
 
 
 class OpenTown(Town):
-    """A Town whose tables and loop a test may reach past its commands. After each command and
-    each tick it sees that what it remembers of its tables is what they hold."""
-
-    async def execute(self, request: CommandRequest) -> Answer:
-        answer = await super().execute(request)
-        self._check_memory()
-        return answer
-
-    async def alarm(self, info: AlarmInfo) -> None:
-        await super().alarm(info)
-        self._check_memory()
-
-    def _check_memory(self) -> None:
-        tx = self._begin()
-        forgetful = msgspec.structs.replace(tx, memory=None)
-        assert find_town(tx) == find_town(forgetful)
-        if find_town(tx) is not None:
-            assert read_snapshot(tx) == read_snapshot(forgetful)
+    """A Town whose tables and loop a test may reach past its commands."""
 
     async def read_rows(self, query: str, bindings: list[Any]) -> list[list[Any]]:
         return [list(row) for row in self.ctx.storage.sql.exec(query, *bindings).raw()]
@@ -129,10 +112,31 @@ class OpenTown(Town):
         return await self.ctx.storage.get_alarm()
 
 
+class WatchedTown(OpenTown):
+    """After each command and each tick it sees that what the town remembers of its tables is what
+    they hold."""
+
+    async def execute(self, request: CommandRequest) -> Answer:
+        answer = await super().execute(request)
+        self._check_memory()
+        return answer
+
+    async def alarm(self, info: AlarmInfo) -> None:
+        await super().alarm(info)
+        self._check_memory()
+
+    def _check_memory(self) -> None:
+        tx = self._begin()
+        forgetful = msgspec.structs.replace(tx, memory=None)
+        assert find_town(tx) == find_town(forgetful)
+        if find_town(tx) is not None:
+            assert read_snapshot(tx) == read_snapshot(forgetful)
+
+
 class TownWorld:
     """One town with one rig, made by `async with`."""
 
-    town_class: type[OpenTown] = OpenTown
+    town_class: type[OpenTown] = WatchedTown
 
     def __init__(
         self,
