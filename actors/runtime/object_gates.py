@@ -50,8 +50,7 @@ from boomtown.actors.runtime.waiting_frames import waiting_frames_of
 from boomtown.clock import Clock
 from boomtown.limits import RuntimeLimits
 
-# A drain looks at the clock once in so many microtasks.
-STEPS_BETWEEN_LOOKS = 64
+STEPS_BETWEEN_LOOKS = 64  # of a drain at the clock, in microtasks
 
 
 class ObjectGates:
@@ -104,8 +103,7 @@ class ObjectGates:
         self.microtasks: list[Microtask] = []
         self.tasks: dict[GateTask, None] = {}  # in the order of their making
         self.replies: Replies = Replies(hook, self.output)
-        # None where there is nothing: these are looked at in every turn, and a thousand objects'
-        # empty lists are in no cache.
+        # None where there is nothing: looked at in every turn, and empty lists are in no cache.
         self.releases: list[Scope] | None = None  # holds that end with this turn
         self.is_dirty: bool = False
         self.limits: RuntimeLimits = limits
@@ -144,8 +142,7 @@ class ObjectGates:
     def pending(self) -> list[asyncio.Future[Any]]:
         """What an idle object has not: its tasks, open replies and the commit on its way."""
         chain = self.output.chain
-        opening = [] if chain is None else [chain.as_future()]
-        return [*self.tasks, *self.replies.waited_for(), *opening]
+        return [*self.tasks, *self.replies.waited_for(), *([chain.as_future()] if chain else [])]
 
     def report(self, message: str, error: Exception) -> None:
         """Hand an error that nobody awaits to the loop's exception handler, which logs it."""
@@ -458,8 +455,7 @@ class ObjectGates:
                     value = finish(task.result())
                 except Exception as uncopied:
                     error = uncopied
-            self._settled = self._settled or []
-            self._settled.append((reply, value, error))
+            self._settled = [*(self._settled or ()), (reply, value, error)]
 
         return settle
 
@@ -473,8 +469,7 @@ class ObjectGates:
             if failure is None and self.broken is None:
                 self.hook.call_soon(begin)
 
-        self._departures = self._departures or []
-        self._departures.append(lambda: self.output.when_open(leave))
+        self._departures = [*(self._departures or ()), lambda: self.output.when_open(leave)]
 
     # The end.
 
@@ -484,17 +479,22 @@ class ObjectGates:
             return
         self.broken = broken = as_reset(reason)
         with self.hook.outside_turn():
-            self._on_broken(broken)
-            self.replies.fail_all(broken)
-            current = asyncio.current_task(self.loop)
-            scopes: dict[Scope, None] = {self.root: None}
-            for task in list(self.tasks):
-                scope: Scope | None = task.scope
-                while scope is not None:
-                    scopes[scope] = None
-                    scope = scope.parent
-                if task is not current and not task.done():
-                    task.cancel()
-            for scope in scopes:
-                for waiter in scope.take_waiters():
-                    self.hook.call_soon(waiter, scope)  # it sees the reset and gives up
+            try:
+                self._on_broken(broken)
+            finally:  # nobody waits for ever because of what failed in it
+                self._end_all(broken)
+
+    def _end_all(self, broken: DurableObjectError) -> None:
+        self.replies.fail_all(broken)
+        current = asyncio.current_task(self.loop)
+        scopes: dict[Scope, None] = {self.root: None}
+        for task in list(self.tasks):
+            scope: Scope | None = task.scope
+            while scope is not None:
+                scopes[scope] = None
+                scope = scope.parent
+            if task is not current and not task.done():
+                task.cancel()
+        for scope in scopes:
+            for waiter in scope.take_waiters():
+                self.hook.call_soon(waiter, scope)  # it sees the reset and gives up
