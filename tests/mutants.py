@@ -26,6 +26,7 @@ from boomtown.clock import SystemClock
 from support.mutants_of_beads import BEAD_MUTANTS
 from support.mutants_of_containers import CONTAINER_MUTANTS
 from support.mutants_of_front import FRONT_MUTANTS
+from support.mutants_of_memory import MEMORY_MUTANTS
 from support.mutants_of_observer import OBSERVER_MUTANTS
 from support.mutants_of_repairs import REPAIR_MUTANTS
 from support.mutants_of_reviews import REVIEW_MUTANTS
@@ -37,6 +38,7 @@ from support.mutation import Fate, Mutant, TestRunBroken, TreeCopy
 ROOT = Path(__file__).resolve().parent.parent
 _TABLES = (
     REVIEW_MUTANTS,
+    MEMORY_MUTANTS,
     SESSION_MUTANTS,
     BEAD_MUTANTS,
     CONTAINER_MUTANTS,

@@ -69,8 +69,8 @@ CONTAINER_MUTANTS: tuple[Mutant, ...] = (
         edits=(
             Edit(
                 "actors/town/store_breaker.py",
-                "count(*), max(failed_at_ms) FROM failed_starts WHERE failed_at_ms > ?",
-                "count(*), max(claimed_at_ms) FROM sessions WHERE claimed_at_ms > ?",
+                "SELECT failed_at_ms FROM failed_starts WHERE failed_at_ms > ?",
+                "SELECT claimed_at_ms AS failed_at_ms FROM sessions WHERE claimed_at_ms > ?",
             ),
         ),
         tests=(
