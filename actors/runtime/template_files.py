@@ -7,9 +7,10 @@ whole or not at all. Its name becomes durable later, or the commit log's record 
 file again (log_replay.py). With it comes its write-ahead log, an empty file: to make one takes the
 file system longer than all that SQLite does with it, where many were removed lately.
 
-The pool asks for as many files as were taken so far, and at most `files_max`; they are made in
-the upkeep's thread, `FILES_AT_ONCE` at most, so that the first are soon there. One that is missing
-is made on the spot, in the loop's. `take` and `keep` are for the loop's thread.
+The pool begins empty. One that is missing is made on the spot, in the loop's thread, and the pool
+is to be twice as large from then on, up to `files_max`: a sync holds up the loop, so a burst of new
+objects must meet few. It is filled in the upkeep's thread, by `FILES_AT_ONCE` at most, so that the
+first are soon there. `take` and `keep` are for the loop's thread.
 
 The log is renamed first. A crash after that leaves a log without a database, which means nothing:
 the object is new as before, and another empty log takes its place, as it takes the place of one
@@ -79,10 +80,10 @@ class TemplatePool:
     def take(self, target: Path, log: Path) -> None:
         """Put an empty database at `target` and its write-ahead log at `log`, with their folder
         where it is not there. Raises OSError."""
-        self._wanted = min(self._files_max, self._wanted + 1)
         if self._ready:
             template = self._ready.popleft()
         else:
+            self._wanted = min(self._files_max, 2 * self._wanted + 1)
             template = self.next_template()
             for _ in self.make(template):
                 pass

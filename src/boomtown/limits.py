@@ -19,7 +19,7 @@ class CommitLogLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     # So many commits of one pass of the loop do not wait for its end, where the flusher is at rest.
     batch_commits_waiting_max: int = 32
     wal_bytes_kept_max: int = 64 * 1024  # an object that is closed with more is checkpointed
-    # Ready for new objects, as many as were wanted so far. 256 last a fifth of a second.
+    # Ready for new objects, after a burst of them: 256 last a fifth of a second.
     template_files_max: int = 256
     name_bytes_max: int = 4096  # of a database's path under the data directory
 

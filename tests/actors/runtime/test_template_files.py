@@ -60,22 +60,30 @@ def test_a_new_database_takes_nothing_from_a_log_that_outlived_another(tmp_path:
     database.close()
 
 
-def test_the_pool_makes_as_many_as_were_taken_and_no_more_than_it_may(tmp_path: Path) -> None:
-    pool = Pool(tmp_path, files_max=3)
+def test_the_pool_doubles_each_time_that_it_is_empty_up_to_its_bound(tmp_path: Path) -> None:
+    pool = Pool(tmp_path, files_max=6)
     assert pool.fill() == 0
-    pool.take("a")
-    assert pool.fill() == 1
-    for name in "bcdef":
-        pool.take(name)
-    assert pool.fill() == 3
-    assert pool.fill() == 0
+    sizes: list[int] = []
+    for name in ("a", "b", "c", "d"):
+        pool.take(f"{name} of an empty pool")
+        sizes.append(pool.fill())
+        for number in range(sizes[-1]):
+            pool.take(f"{name}{number}")
+    assert sizes == [1, 3, 6, 6]
+
+
+def test_a_pool_that_is_never_empty_does_not_grow(tmp_path: Path) -> None:
+    pool = Pool(tmp_path)
+    for number in range(5):
+        pool.take(f"object{number}")
+        assert pool.fill() == 1
 
 
 def test_a_large_pool_is_filled_in_parts_so_that_the_first_files_are_soon_there(
     tmp_path: Path,
 ) -> None:
-    pool = Pool(tmp_path, files_max=2 * FILES_AT_ONCE)
-    for number in range(FILES_AT_ONCE + 1):
+    pool = Pool(tmp_path, files_max=FILES_AT_ONCE + 1)
+    for number in range(6):
         pool.take(f"object{number}")
     assert pool.fill() == FILES_AT_ONCE
     assert pool.fill() == 0  # one is too few to begin with
@@ -83,7 +91,7 @@ def test_a_large_pool_is_filled_in_parts_so_that_the_first_files_are_soon_there(
 
 def test_the_pool_is_filled_again_once_a_fourth_is_gone(tmp_path: Path) -> None:
     pool = Pool(tmp_path, files_max=8)
-    for number in range(8):
+    for number in range(4):
         pool.take(f"object{number}")
     assert pool.fill() == 8
     pool.take("one")
