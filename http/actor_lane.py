@@ -49,6 +49,7 @@ _RPC = "rpc/"
 _HOSTS_KEPT_MAX = 256
 _BODILESS = (204, 304)
 _STATUS_LINES = {int(status): f"HTTP/1.1 {int(status)} {status.phrase}" for status in HTTPStatus}
+_UNTYPED = "Content-Type: application/octet-stream"
 _SERVER = f"Server: {SERVER_SOFTWARE}"
 _OURS = REQUEST_ID_HEADER.lower()
 
@@ -94,7 +95,7 @@ class ActorLane:
     def begin(self, asked: PlainRequest) -> tuple[bool, Response | asyncio.Future[Response]]:
         """Deliver it: (True, the answer), or (False, a future of it). Raises what failed."""
         headers = asked.headers
-        request = Request(
+        request = Request.of_parts(
             asked.method, f"http://{headers.host}/{asked.rest}", headers.kept, asked.body
         )
         try:
@@ -113,6 +114,8 @@ class ActorLane:
 
     def note(self, exchange: Exchange, status: int) -> None:
         """The line in the log."""
+        if not logger.isEnabledFor(logging.INFO):
+            return
         asked = exchange.asked
         log_request(
             asked.method,
@@ -137,7 +140,8 @@ class ActorLane:
     def answer_bytes(self, exchange: Exchange, answer: Response) -> bytes:
         """An answer whose body is whole. ValueError for a header that no HTTP can carry."""
         assert isinstance(answer.body, bytes)
-        head = self.head(exchange, answer.status, kept_headers(answer), len(answer.body))
+        pairs = kept_headers(answer) if len(answer.headers) else ()
+        head = self.head(exchange, answer.status, pairs, len(answer.body))
         self.note(exchange, answer.status)
         return head if answer.status in _BODILESS else head + answer.body
 
@@ -149,6 +153,8 @@ class ActorLane:
         body_bytes: int | None,
     ) -> bytes:
         """Everything before the body; None: it will come in chunks. ValueError as above."""
+        if pairs == () and body_bytes is not None and status not in _BODILESS:
+            return self._bare_head(exchange, status, body_bytes)
         named: set[str] = set()
         lines = [_STATUS_LINES.get(status) or f"HTTP/1.1 {status} "]
         for name, value in pairs:
@@ -158,7 +164,7 @@ class ActorLane:
             lines.append(f"{name}: {value}")
         if status not in _BODILESS:
             if "content-type" not in named:
-                lines.append("Content-Type: application/octet-stream")
+                lines.append(_UNTYPED)
             lines.append(
                 "Transfer-Encoding: chunked"
                 if body_bytes is None
@@ -170,6 +176,14 @@ class ActorLane:
             lines.append(_SERVER)
         lines.append(f"{REQUEST_ID_HEADER}: {exchange.request_id}\r\n\r\n")
         return "\r\n".join(lines).encode()
+
+    def _bare_head(self, exchange: Exchange, status: int, body_bytes: int) -> bytes:
+        return (
+            f"{_STATUS_LINES.get(status) or f'HTTP/1.1 {status} '}\r\n"
+            f"{_UNTYPED}\r\nContent-Length: {body_bytes}\r\n"
+            f"Date: {self._now()}\r\n{_SERVER}\r\n"
+            f"{REQUEST_ID_HEADER}: {exchange.request_id}\r\n\r\n"
+        ).encode()
 
     def _now(self) -> str:
         now_s = self._services.clock.now_ms() // 1_000

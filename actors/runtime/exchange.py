@@ -106,6 +106,12 @@ class _Message:
         return decode_json_as(await self.bytes(), shape)
 
 
+def _copy_of(pairs: list[tuple[str, str]]) -> Headers:
+    headers = Headers.__new__(Headers)
+    headers._pairs = pairs.copy()
+    return headers
+
+
 class Request(_Message):
     """One HTTP request to an object, or by one. The method is in upper case; `body` is bytes, or
     parts of it that can be read once, by the methods here or by iteration."""
@@ -122,6 +128,17 @@ class Request(_Message):
         super().__init__(headers, body)
         self.url: str = url
         self.method: str = method.upper()
+
+    @staticmethod
+    def of_parts(method: str, url: str, pairs: list[tuple[str, str]], body: bytes) -> Request:
+        """What the constructor makes of a method in upper case and a list of pairs, which is
+        copied; for servers, at half of the price."""
+        request = Request.__new__(Request)
+        request.method = method
+        request.url = url
+        request.headers = _copy_of(pairs)
+        request.body = body
+        return request
 
     async def json(self) -> Any:
         """The whole body as untyped JSON; raises msgspec.DecodeError."""
@@ -160,6 +177,17 @@ class Response(_Message):
             raise ValueError("status 101 goes with a web_socket, and no other status does")
         self.status: int = status
         self.web_socket: WebSocket | None = web_socket
+
+    def copy_with(self, body: Body, web_socket: WebSocket | None) -> Response:
+        """A copy with another body and socket; for the runtime, on an answer's way out."""
+        response = Response.__new__(Response)
+        # Its object may have put anything there.
+        own = self.headers if type(self.headers) is Headers else Headers(self.headers)
+        response.headers = _copy_of(own._pairs)
+        response.body = body
+        response.status = self.status
+        response.web_socket = web_socket
+        return response
 
     @staticmethod
     def json(value: object, *, status: int = 200, headers: HeaderSource | None = None) -> Response:

@@ -190,6 +190,11 @@ class LiveObject:
 
     def invoke_fetch(self, method: RpcMethod, request: Any) -> tuple[bool, Any]:
         """Deliver a request; the answer's streamed body is read through the object's gate."""
+        instance = self._instance
+        if instance is not None and method.is_coroutine:
+            # As `_deliver`, without its tuple and dict: every request comes this way.
+            coroutine = method.function(instance, request)
+            return self.gates.invoke(coroutine, self._finish_response)
         return self._deliver(method, (request,), {}, self._finish_response)
 
     def invoke_alarm(self, info: AlarmInfo) -> tuple[bool, Any]:
@@ -294,7 +299,7 @@ class LiveObject:
         if not isinstance(body, bytes):
             body = _GatedBody(self, body)
         web_socket = None if response.web_socket is None else hand_over(response.web_socket)
-        return Response(body, response.status, response.headers, web_socket)
+        return response.copy_with(body, web_socket)
 
     # What the storage and the state ask for.
 
