@@ -33,6 +33,17 @@ class Headers:
             source = cast("Mapping[str, str]", pairs).items()
         self._pairs: list[tuple[str, str]] = list(source)
 
+    @staticmethod
+    def of_pairs(pairs: list[tuple[str, str]]) -> Headers:
+        """What the constructor makes of a list, without asking what it is."""
+        headers = Headers.__new__(Headers)
+        headers._pairs = pairs.copy()
+        return headers
+
+    def copy(self) -> Headers:
+        """The same pairs, to be changed by themselves."""
+        return Headers.of_pairs(self._pairs)
+
     def find(self, name: str) -> str | None:
         """The values of `name`, joined by commas; None where there is none."""
         values = self.get_all(name)
@@ -106,12 +117,6 @@ class _Message:
         return decode_json_as(await self.bytes(), shape)
 
 
-def _copy_of(pairs: list[tuple[str, str]]) -> Headers:
-    headers = Headers.__new__(Headers)
-    headers._pairs = pairs.copy()
-    return headers
-
-
 class Request(_Message):
     """One HTTP request to an object, or by one. The method is in upper case; `body` is bytes, or
     parts of it that can be read once, by the methods here or by iteration."""
@@ -136,7 +141,7 @@ class Request(_Message):
         request = Request.__new__(Request)
         request.method = method
         request.url = url
-        request.headers = _copy_of(pairs)
+        request.headers = Headers.of_pairs(pairs)
         request.body = body
         return request
 
@@ -183,7 +188,7 @@ class Response(_Message):
         response = Response.__new__(Response)
         # Its object may have put anything there.
         own = self.headers if type(self.headers) is Headers else Headers(self.headers)
-        response.headers = _copy_of(own._pairs)
+        response.headers = own.copy()
         response.body = body
         response.status = self.status
         response.web_socket = web_socket
