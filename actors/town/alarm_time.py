@@ -60,8 +60,10 @@ def _due_times(snapshot: Snapshot, now_ms: int, limits: TownLimits) -> Iterator[
     for session in snapshot.sessions.values():
         yield from due_times(session, limits=limits)
     for bead in snapshot.beads.values():
-        if is_dispatchable(snapshot, bead) or is_reviewable(snapshot, bead):
-            yield claimable_at_ms(snapshot, bead, limits=limits)
+        # Of nearly all that is past, and found so sooner than what else the bead waits for.
+        at_ms = claimable_at_ms(snapshot, bead, limits=limits)
+        if at_ms > now_ms and (is_dispatchable(snapshot, bead) or is_reviewable(snapshot, bead)):
+            yield at_ms
     for convoy in snapshot.convoys.values():
         if is_waiting_to_land(snapshot, convoy):
             yield next_landing_at_ms(convoy, limits=limits)

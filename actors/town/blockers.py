@@ -56,6 +56,8 @@ def held_key(*, bead_id: BeadId, blocker_id: BeadId) -> str:
 
 def unraised_holds(snapshot: Snapshot, bead_id: BeadId) -> tuple[BeadId, ...]:
     """Failed blockers of the bead of which nobody was told yet."""
+    if bead_id not in snapshot.blockers:  # as nearly all
+        return ()
     return tuple(
         blocker
         for blocker in failed_blockers(snapshot, bead_id)

@@ -42,7 +42,6 @@ CODE_NO_RIG = "no_rig"
 
 _RANK = {Priority.CRITICAL: 0, Priority.HIGH: 1, Priority.MEDIUM: 2, Priority.LOW: 3}
 _DISPATCHED_KINDS = (BeadKind.WORK, BeadKind.REWORK)
-_UNDISPATCHED_LABELS = (LABEL_HELD, LABEL_TRIAGE_REQUEST)
 
 
 def plan(snapshot: Snapshot, *, now_ms: int, limits: TownLimits) -> tuple[Action, ...]:
@@ -66,22 +65,28 @@ def is_dispatchable(snapshot: Snapshot, bead: Bead) -> bool:
 
 def _is_waiting(snapshot: Snapshot, bead: Bead) -> bool:
     """Open work of an existing rig that nobody has and nobody holds back by hand."""
-    convoy_id = snapshot.convoy_of.get(bead.bead_id)
-    convoy = None if convoy_id is None else snapshot.convoys.get(convoy_id)
-    return (
-        bead.kind in _DISPATCHED_KINDS
-        and bead.status == BeadStatus.OPEN
+    is_open = (
+        bead.status == BeadStatus.OPEN
+        and bead.kind in _DISPATCHED_KINDS
         and bead.rig_id in snapshot.rigs
         and bead.bead_id not in snapshot.session_of_bead
-        and not any(label in bead.labels for label in _UNDISPATCHED_LABELS)
-        and (convoy is None or not convoy.is_staged)
+        and LABEL_HELD not in bead.labels
+        and LABEL_TRIAGE_REQUEST not in bead.labels
     )
+    return is_open and not _is_staged(snapshot, bead)
+
+
+def _is_staged(snapshot: Snapshot, bead: Bead) -> bool:
+    convoy_id = snapshot.convoy_of.get(bead.bead_id)
+    convoy = None if convoy_id is None else snapshot.convoys.get(convoy_id)
+    return convoy is not None and convoy.is_staged
 
 
 def _is_out_of_attempts(snapshot: Snapshot, bead: Bead) -> bool:
     assert bead.rig_id is not None
-    config = effective(snapshot.town.config, snapshot.rigs[bead.rig_id].config)
-    return bead.dispatch_attempts >= config.max_dispatch_attempts
+    # As `effective` has it, without making a whole configuration for each bead.
+    of_rig = snapshot.rigs[bead.rig_id].config.max_dispatch_attempts
+    return bead.dispatch_attempts >= (of_rig or snapshot.town.config.max_dispatch_attempts)
 
 
 def _plan_bead(snapshot: Snapshot, bead: Bead) -> Iterator[Action]:

@@ -37,8 +37,8 @@ BEAD_MUTANTS: tuple[Mutant, ...] = (
         edits=(
             Edit(
                 _PLAN_ISSUES,
-                "_UNDISPATCHED_LABELS = (LABEL_HELD, LABEL_TRIAGE_REQUEST)\n",
-                "_UNDISPATCHED_LABELS = (LABEL_HELD,)\n",
+                "        and LABEL_TRIAGE_REQUEST not in bead.labels\n",
+                "        and bool(LABEL_TRIAGE_REQUEST)\n",
             ),
         ),
         tests=(
@@ -314,8 +314,8 @@ BEAD_MUTANTS: tuple[Mutant, ...] = (
         edits=(
             Edit(
                 _PLAN_ISSUES,
-                "    config = effective(snapshot.town.config, snapshot.rigs[bead.rig_id].config)\n",
-                "    config = snapshot.town.config\n",
+                "    of_rig = snapshot.rigs[bead.rig_id].config.max_dispatch_attempts\n",
+                "    of_rig = None\n",
             ),
         ),
         tests=(f"{_OF_PLANS}row_95_attempts_cap_of_the_rig_holds",),

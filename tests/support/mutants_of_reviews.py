@@ -41,9 +41,13 @@ GUESSES_BY_AGENT = (
 )
 _NEEDS_A_CONVOY = Edit(
     "actors/town/plan_issues.py",
-    "        and (convoy is None or not convoy.is_staged)\n",
-    "        and (convoy is None or not convoy.is_staged)\n"
-    "        and (bead.assignee_agent_id or convoy or not bead.dispatch_attempts)\n",
+    "        and LABEL_HELD not in bead.labels\n",
+    "        and LABEL_HELD not in bead.labels\n"
+    "        and bool(\n"
+    "            bead.assignee_agent_id\n"
+    "            or bead.bead_id in snapshot.convoy_of\n"
+    "            or not bead.dispatch_attempts\n"
+    "        )\n",
 )
 
 REVIEW_MUTANTS: tuple[Mutant, ...] = (
