@@ -42,12 +42,13 @@ from boomtown.wire import encode_json_text
 # The live beads that rules go through, then what they touch: their blockers, what they are
 # about, the issues of live convoys, the reviews of live sources, the beads of live sessions.
 # CROSS: from the live ones to their edges, however many edges history has.
-_LIST_SEEN = """
+_LIVE = (
+    "FROM beads WHERE type IN ('issue', 'merge_request', 'convoy')"
+    " AND status IN ('open', 'in_progress', 'in_review')"
+)
+_LIST_SEEN = f"""
 SELECT bead_id FROM (
-    WITH live AS MATERIALIZED (
-        SELECT bead_id, subject FROM beads WHERE type IN ('issue', 'merge_request', 'convoy')
-            AND status IN ('open', 'in_progress', 'in_review')
-    )
+    WITH live AS MATERIALIZED (SELECT bead_id, subject {_LIVE})
     SELECT bead_id FROM live
     UNION SELECT depends_on_bead_id FROM live CROSS JOIN bead_dependencies USING (bead_id)
     UNION SELECT edge.bead_id FROM live CROSS JOIN bead_dependencies edge
@@ -56,6 +57,12 @@ SELECT bead_id FROM (
     UNION SELECT bead_id FROM sessions WHERE state != 'ended'
 ) ORDER BY bead_id
 """
+# Asked first: a sleeping town wakes each five minutes, and compiling what it would read of a busy
+# one took most of that.
+_IS_AT_REST = (
+    f"SELECT NOT EXISTS (SELECT 1 {_LIVE})"
+    " AND NOT EXISTS (SELECT 1 FROM sessions WHERE state != 'ended')"
+)
 # Which are seen is found once, and handed to those that follow as one JSON array.
 _AMONG = "IN (SELECT value FROM json_each(?))"
 _LIST_BEADS = f"{BEADS.select} WHERE bead_id {_AMONG} ORDER BY created_at_ms, bead_id"
@@ -162,10 +169,9 @@ def read_snapshot(tx: TownTransaction) -> Snapshot:
 
 
 def _read_live_beads(tx: TownTransaction) -> _LiveBeads:
-    found = [bead_id for (bead_id,) in tx.rows(_LIST_SEEN)]
-    if not found:
+    if _is_at_rest(tx):
         return _NO_BEADS
-    seen = encode_json_text(found)
+    seen = encode_json_text([bead_id for (bead_id,) in tx.rows(_LIST_SEEN)])
     beads = {bead.bead_id: bead for bead in BEADS.list_where(tx, _LIST_BEADS, seen)}
     dependencies = tuple(
         Dependency(bead_id=bead_id, depends_on_bead_id=target, type=DependencyType(edge))
@@ -183,6 +189,13 @@ def _read_live_beads(tx: TownTransaction) -> _LiveBeads:
     )
 
 
+def _is_at_rest(tx: TownTransaction) -> bool:
+    """Whether no bead that rules go through is live, and no session."""
+    row = tx.recall(Part.REST, lambda: tx.find_row(_IS_AT_REST))
+    assert row is not None
+    return bool(row[0])
+
+
 def _read_escalations(tx: TownTransaction) -> _Escalations:
     live = ESCALATIONS.list_where(tx, _LIST_LIVE_ESCALATIONS)
     return _Escalations(
@@ -192,7 +205,7 @@ def _read_escalations(tx: TownTransaction) -> _Escalations:
 
 
 def _read_sessions(tx: TownTransaction) -> _Sessions:
-    sessions = list_live_sessions(tx)
+    sessions = [] if _is_at_rest(tx) else list_live_sessions(tx)
     return _Sessions(
         by_id={session.session_id: session for session in sessions},
         of_agent={session.agent_id: session.session_id for session in sessions},
@@ -205,7 +218,8 @@ def _read_rigs(tx: TownTransaction) -> dict[RigId, Rig]:
 
 
 def _read_convoys(tx: TownTransaction) -> dict[BeadId, Convoy]:
-    return {convoy.bead_id: convoy for convoy in CONVOYS.list_where(tx, _LIST_CONVOYS)}
+    convoys = [] if _is_at_rest(tx) else CONVOYS.list_where(tx, _LIST_CONVOYS)
+    return {convoy.bead_id: convoy for convoy in convoys}
 
 
 def _read_agents(tx: TownTransaction) -> dict[AgentId, Agent]:

@@ -30,6 +30,7 @@ class Part(StrEnum):
 
     TOWN = "town"
     RIGS = "rigs"
+    REST = "rest"
     LIVE_BEADS = "live_beads"
     CONVOYS = "convoys"
     ESCALATIONS = "escalations"
@@ -54,6 +55,7 @@ _HOLDING = frozenset({"state", "bead_id"})
 WATCHED: Mapping[Part, Mapping[str, Columns]] = {
     Part.TOWN: {"town": _ANY},
     Part.RIGS: {"rigs": _ANY},
+    Part.REST: {"beads": frozenset({"type", "status"}), "sessions": frozenset({"state"})},
     Part.LIVE_BEADS: {
         "beads": _ANY,
         "bead_dependencies": _ANY,
