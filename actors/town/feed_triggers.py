@@ -32,10 +32,15 @@ _KEEP_DIGEST = "UPDATE feed_state SET triggers_digest = ?"
 _ISO = "strftime('%Y-%m-%dT%H:%M:%fZ', {column} / 1000.0, 'unixepoch')"
 
 
+def list_tables(tx: TownTransaction) -> frozenset[str]:
+    """The names of the tables that are there."""
+    return frozenset(name for (name,) in tx.rows(_LIST_TABLES))
+
+
 def install_feed(tx: TownTransaction) -> None:
     """Bring the feed's tables and triggers to what this program says; mostly there is nothing
     to do, and nothing is written."""
-    tables = frozenset(name for (name,) in tx.rows(_LIST_TABLES))
+    tables = list_tables(tx)
     if "feed_state" not in tables:
         tx.in_savepoint(lambda: _create(tx, tables))
         return
@@ -60,6 +65,7 @@ def _remake(tx: TownTransaction, tables: frozenset[str]) -> None:
     tx.run(_KEEP_DIGEST, digest_of(statements))
 
 
+@lru_cache(maxsize=16)
 def digest_of(statements: tuple[str, ...]) -> str:
     """What `feed_state` keeps of a set of triggers."""
     return hashlib.sha256("\n".join(statements).encode()).hexdigest()

@@ -27,7 +27,7 @@ from boomtown.actors.town.commands_of_observer import ClaimPr
 from boomtown.actors.town.execution import QUIET, run_command
 from boomtown.actors.town.feed_followers import FeedFollowers
 from boomtown.actors.town.feed_speaker import FeedSpeaker
-from boomtown.actors.town.feed_triggers import install_feed
+from boomtown.actors.town.feed_triggers import install_feed, list_tables
 from boomtown.actors.town.feed_views import FeedPageView
 from boomtown.actors.town.gateway_desk import GatewayDesk
 from boomtown.actors.town.outside_looks import look_first
@@ -44,7 +44,6 @@ from boomtown.actors.town.transaction import TownTransaction
 from boomtown.actors.town.views import Answer
 from boomtown.errors import BoomtownError
 
-_HAS_SCHEMA = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'town'"
 _SCHEMA = town_schema()
 NO_LOOP = LoopFacts(next_alarm_at_ms=None, reconciler={})  # only the status asks anything of it
 
@@ -151,8 +150,7 @@ class Town(DurableObject):
 
     def _create_schema(self) -> None:
         tx = self._begin()
-        row = tx.find_row(_HAS_SCHEMA)
-        if row is None or row[0] == 0:
+        if "town" not in list_tables(tx):
             tx.in_savepoint(lambda: tx.run(_SCHEMA))
             self._speaker.forget()
         install_feed(tx)
