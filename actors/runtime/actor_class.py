@@ -15,6 +15,7 @@ HANDLERS = (
     "connect",
     "fetch",
     "on_schedule",
+    "storage_edited",
     "web_socket_close",
     "web_socket_error",
     "web_socket_message",

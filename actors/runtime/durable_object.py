@@ -204,8 +204,10 @@ class DurableObject:
     Public methods can be called by stubs. Handlers: `fetch(request)`, `alarm()` or `alarm(info)`,
     `on_schedule(name, payload)`, and of hibernatable sockets `web_socket_message(ws, message)`,
     `web_socket_close(ws, code, reason, was_clean)` and `web_socket_error(ws, error)`, where
-    `error` is a text. A subclass that has a constructor calls this one; what must be awaited
-    before the first event goes into `ctx.block_concurrency_while`.
+    `error` is a text. `storage_edited()` is told, in the same turn, that an operator wrote into the
+    tables past the class's code (`boomtown sql`), for a class that remembers what it has read.
+    A subclass that has a constructor calls this one; what must be awaited before the first event
+    goes into `ctx.block_concurrency_while`.
     """
 
     container: ClassVar[Command | None] = None  # what `ctx.container` starts

@@ -174,7 +174,15 @@ class ObjectInspector:
                 has_more_rows=len(rows) > rows_max,
             )
 
-        answer: SqlAnswer = await self._run(stub, run)
+        def write(instance: DurableObject) -> SqlAnswer:
+            try:
+                return run(instance)
+            finally:  # of several statements the first may have written, and the last failed
+                edited = getattr(instance, "storage_edited", None)
+                if edited is not None:
+                    edited()
+
+        answer: SqlAnswer = await self._run(stub, write if may_write else run)
         return answer
 
     def _find(self, class_name: str, name: str) -> DurableObjectStub | None:

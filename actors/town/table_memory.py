@@ -10,8 +10,8 @@ as names; a deletion from a table that others refer to, and whatever is no plain
 touches everything. A savepoint that is undone drops all, whichever way it went.
 
 Nothing here is durable and nothing is shared: it belongs to one live object and dies with it, by
-an eviction, a crash or a reset. Who writes past the transaction (`delete_all`, a test) has to say
-`forget`. What is kept is immutable; whoever is given a part must not change it.
+an eviction, a crash or a reset. Who writes past the transaction (`delete_all`, an operator, a
+test) has to say `forget`. What is kept is immutable; whoever is given a part must not change it.
 """
 
 from __future__ import annotations

@@ -70,6 +70,11 @@ class Town(DurableObject):
         self._create_schema()
         ctx.block_concurrency_while(self._loop.restore)
 
+    def storage_edited(self) -> None:
+        """As DurableObject's: the tables may be anything now."""
+        self._memory.forget()
+        self._speaker.forget()
+
     async def execute(self, request: CommandRequest) -> Answer:
         """Run a command. Refusals are values; what is raised is a fault of ours."""
         seen = await self._look(request.command)
