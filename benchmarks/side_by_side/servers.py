@@ -90,7 +90,7 @@ def workerd(program: Path, folder: Path) -> Generator[Server]:
 def boomtown(folder: Path, *, loop: str) -> Generator[Server]:
     """`boomtown serve` with bench_objects.py on the named event loop, its data in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    environment = _with_bytecode()
+    environment = with_bytecode()
     began = time.perf_counter()
     with (folder / "boomtown.log").open("ab") as log:
         process = subprocess.Popen(
@@ -115,8 +115,8 @@ def boomtown(folder: Path, *, loop: str) -> Generator[Server]:
 
 
 @functools.cache
-def _with_bytecode() -> Mapping[str, str]:
-    """An environment in which everything that a server imports is compiled."""
+def with_bytecode() -> Mapping[str, str]:
+    """An environment in which what a server imports is compiled, and stays so."""
     folder = tempfile.mkdtemp(prefix="boomtown-bytecode-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     environment = {**os.environ, "PYTHONPYCACHEPREFIX": folder}
