@@ -4,11 +4,11 @@ Theory of operation. A commit is in the page cache, at the end of its database's
 log, when it is submitted. Commits that wait are taken as one batch by the flusher (log_writer.py),
 which copies the new bytes of all of them to the commit log with one write and one sync; while it
 works, new commits gather in the next batch. Then the promises are kept, in the order of
-submission. A batch begins when the one before it has ended, or in the next pass of the loop, or in
-the same when many commits wait. The bytes are read on the loop's thread where that is no more
-than a look into the page cache: a flusher that needs the interpreter for each of a hundred reads
-gets in its way. A power cut may leave the databases' own logs in any state: the next start writes
-them anew from the commit log (log_recovery.py).
+submission. A batch begins when a pass of the loop has brought no further commit, or at once when
+many wait, in either case not before the last one has ended. The bytes are read on the loop's
+thread where that is no more than a look into the page cache: a flusher that needs the interpreter
+for each of a hundred reads gets in its way. A power cut may leave the databases' own logs in any
+state: the next start writes them anew from the commit log (log_recovery.py).
 
 Alarm indexes stand in the log too, and before the objects in each batch: a log that ends early
 then still has every index that an object's commit relies on, and an alarm costs no sync of its own.
@@ -128,7 +128,8 @@ class LogCommitPath:
         self._on_broken = on_broken
         self._next = _Batch()
         self._closed: dict[Path, None] = {}  # logs of closed databases that the writer knows
-        self._is_due = False  # a batch is to begin in the loop's next pass
+        self._is_due = False  # a batch is to begin in a later pass of the loop
+        self._seen = 0  # commits that waited for it in the pass before
         self._is_under_way = False  # at most one batch
         self._is_tended = False  # at most one task of the upkeep
         self._waits_for_segment = False  # a batch that is under way
@@ -217,11 +218,18 @@ class LogCommitPath:
     def _start_soon(self) -> None:
         if not self._is_under_way and not self._is_due:
             self._is_due = True
-            # A pass later, so that every turn of this pass shares the batch.
+            self._seen = len(self._next.waiters)
             asyncio.get_running_loop().call_soon(self._start_due)
 
     def _start_due(self) -> None:
-        if self._is_due:  # else it has begun meanwhile
+        if not self._is_due:
+            return  # it has begun meanwhile
+        waiting = len(self._next.waiters)
+        if waiting > self._seen and not self._next.jobs:
+            # A batch costs the loop as much as two commits, and a pass next to nothing.
+            self._seen = waiting
+            asyncio.get_running_loop().call_soon(self._start_due)
+        else:
             self._start()
 
     def _start(self) -> None:
@@ -308,8 +316,10 @@ class LogCommitPath:
         if outcome.is_full and self._broken is None:
             self._put_off(batch, outcome)
         self._is_under_way = False
-        if self._next.waiters or self._next.jobs:
+        if len(self._next.waiters) >= self._batch_commits_waiting_max:
             self._start()  # first of all: the flusher works while replies leave
+        elif self._next.waiters or self._next.jobs:
+            self._start_soon()
         self._complete(batch, outcome)
         self._tend()
         self._note_idle()

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import msgspec
 
+from boomtown.actors.runtime.promises import Promise
+from boomtown.limits import CommitLogLimits
 from boomtown.testing.manual_clock import run_passes
 from support.commit_log_bench import SMALL, CommitLogBench
 
@@ -39,9 +41,11 @@ class CountedSteps:
     def close(self) -> None: ...
 
 
-async def start(tmp_path: Path) -> tuple[CommitLogBench, CountedSteps]:
+async def start(
+    tmp_path: Path, limits: CommitLogLimits = EAGER
+) -> tuple[CommitLogBench, CountedSteps]:
     flusher = CountedSteps()
-    bench = CommitLogBench(tmp_path, limits=EAGER, flusher=flusher)
+    bench = CommitLogBench(tmp_path, limits=limits, flusher=flusher)
     starting = asyncio.create_task(bench.start())
     await run_passes()
     await flusher.finish()  # the recovery
@@ -79,13 +83,37 @@ async def test_many_commits_begin_their_batch_at_once_and_later_ones_are_the_nex
     await bench.path.settle()
 
 
+async def test_commits_of_the_passes_that_follow_join_until_one_brings_none(
+    tmp_path: Path,
+) -> None:
+    bench, flusher = await start(tmp_path, SMALL)
+    database = bench.open("a")
+    commits: list[Promise] = []
+    loop = asyncio.get_running_loop()
+
+    def join(times: int) -> None:
+        """One in each pass, before the batch looks again."""
+        assert flusher.begun == 0
+        commits.append(bench.commit("a", database))
+        if times:
+            loop.call_soon(join, times - 1)
+
+    commits.append(bench.commit("a", database))
+    join(4)
+    await run_passes()
+    assert flusher.begun == 1
+    await flusher.finish()
+    assert [commit.done() for commit in commits] == [True] * 6
+    assert flusher.begun == 1
+
+
 async def test_the_next_batch_begins_before_anybody_hears_of_the_one_that_ended(
     tmp_path: Path,
 ) -> None:
     bench, flusher = await start(tmp_path)
     database = bench.open("a")
     first = [bench.commit("a", database) for _ in range(3)]
-    last = bench.commit("a", database)
+    last = [bench.commit("a", database) for _ in range(3)][-1]
     begun: list[int] = []
     first[0].add_done_callback(lambda _: begun.append(flusher.begun))
     await flusher.finish()
