@@ -12,6 +12,7 @@ import pytest
 from boomtown.actors.runtime.commit_path import FileCommitPath, FlushInline, FlushThread
 from boomtown.actors.runtime.flush_port import OsFlush
 from boomtown.actors.runtime.ports import Commit, Durability, ObjectKey, SilentInstrument
+from boomtown.actors.runtime.promises import Promise
 from boomtown.actors.runtime.runtime_errors import DurableObjectError
 from boomtown.testing.manual_clock import run_passes
 from support.storage_bench import RecordingFlush
@@ -44,7 +45,7 @@ class Desk:
             on_broken=lambda _: None,
         )
 
-    def submit(self, commit: Commit) -> asyncio.Future[None]:
+    def submit(self, commit: Commit) -> Promise:
         durable = self.path.submit(commit)
         assert durable is not None
         return durable
