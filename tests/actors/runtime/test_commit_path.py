@@ -72,11 +72,11 @@ async def test_commits_gather_while_a_batch_is_under_way() -> None:
     assert desk.instrument.batches == [(1, 1), (2, 1)]
 
 
-async def test_futures_are_done_in_the_order_of_submission() -> None:
+async def test_promises_are_kept_in_the_order_of_submission() -> None:
     desk = Desk()
     order: list[int] = []
 
-    def note(number: int, _: asyncio.Future[None]) -> None:
+    def note(number: int, _: Promise) -> None:
         order.append(number)
 
     for number, name in enumerate(["b", "a", "b", "c"]):
