@@ -226,7 +226,7 @@ class LogCommitPath:
             return  # it has begun meanwhile
         waiting = len(self._next.waiters)
         if waiting > self._seen and not self._next.jobs:
-            # A batch costs the loop as much as two commits, and a pass next to nothing.
+            # A batch costs two threads' waking one another, and a pass next to nothing.
             self._seen = waiting
             asyncio.get_running_loop().call_soon(self._start_due)
         else:

@@ -1,8 +1,8 @@
 """A promise that something of ours will be durable: a future without a pass of the loop.
 
 An `asyncio.Future` calls its callbacks in the loop's next pass, each as an entry of the loop's
-queue; between a commit's sync and its reply there were four such passes, which cost more than the
-commit. A promise calls them in the stack of whoever settles it, in the order of their adding.
+queue; between a commit's sync and its reply there were four such passes, now two. A promise
+calls them in the stack of whoever settles it, in the order of their adding.
 
 For the runtime's own bookkeeping only, on the loop's thread: what user code waits for is a future,
 whose waker passes the object's gate (loop_hook.py). A callback must not raise; where one does, the

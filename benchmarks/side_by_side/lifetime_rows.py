@@ -142,7 +142,7 @@ def many_objects_rows(folder: Path, *, count: int) -> list[Row]:
 
         watcher = threading.Thread(target=watch)
         watcher.start()
-        errors, seconds = touch(server, count, bystanders=())
+        made, errors, seconds = touch(server, count, bystanders=())
         ended.set()
         watcher.join()
         return [
@@ -151,7 +151,7 @@ def many_objects_rows(folder: Path, *, count: int) -> list[Row]:
                 unit="errors",
                 ours=errors,
                 target=no_more_than(0),
-                note=f"{count / seconds:.0f} a second, {files_max:,} descriptors at most",
+                note=f"{made / seconds:,.0f} a second, {files_max:,} descriptors at most",
             )
         ]
 

@@ -209,8 +209,8 @@ def make_all(server: Server, *, bystanders: Sequence[int]) -> None:
             return
 
 
-def touch(server: Server, count: int, *, bystanders: Sequence[int]) -> tuple[int, float]:
-    """Make new objects until there are `count`; errors, and seconds."""
+def touch(server: Server, count: int, *, bystanders: Sequence[int]) -> tuple[float, int, float]:
+    """Make new objects until there are `count`, or some more; how many, errors, and seconds."""
     made, errors, began = 0.0, 0, time.perf_counter()
     while made < count:
         sample = drive(
@@ -218,4 +218,4 @@ def touch(server: Server, count: int, *, bystanders: Sequence[int]) -> tuple[int
         )
         made += sample.rate * 5
         errors += sample.errors
-    return errors, time.perf_counter() - began
+    return made, errors, time.perf_counter() - began
